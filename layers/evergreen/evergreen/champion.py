@@ -1,0 +1,92 @@
+"""The model that serves: it follows the pointer, and never gives way to one that is broken."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from evergreen.artifact import SERVING
+from evergreen.errors import CorruptModelError, NoModelError, NotFoundError
+from evergreen.model import Model
+from evergreen.registry import Pointer, Registry
+
+logger = logging.getLogger(__name__)
+
+
+class Champion:
+    """Loads the champion when it is first asked for, and looks for a newer one now and then.
+
+    A version that is refused (see `Model.load`) is not tried again until the pointer moves; the
+    model in memory goes on serving or, where there is none yet, the version served before it.
+    A fault of the bucket while a model is in memory never fails a request.
+    """
+
+    def __init__(self, registry: Registry, refresh: timedelta, clock: Callable[[], float]) -> None:
+        """Follow a registry's pointer.
+
+        Args:
+            registry: where the versions are.
+            refresh: how long a look at the pointer is good for.
+            clock: wall-clock seconds, `time.time`: after a restore from a snapshot, the time that
+                has passed since then counts, so the pointer is looked at again at once.
+
+        """
+        self._registry = registry
+        self._refresh = refresh.total_seconds()
+        self._clock = clock
+        self._looked_at = float("-inf")
+        self._pointer: Pointer | None = None
+        self._model: Model | None = None
+
+    def model(self) -> Model:
+        """Return the model to answer with.
+
+        Raises:
+            NoModelError: nothing was ever promoted, or no version can be loaded.
+
+        """
+        now = self._clock()
+        if self._model is None:
+            self._pointer = self._registry.pointer()
+            self._model = self._first_sound(self._pointer)
+            self._looked_at = now
+        elif not 0 <= now - self._looked_at < self._refresh:
+            self._looked_at = now
+            self._follow()
+        return self._model
+
+    def _follow(self) -> None:
+        """Swap to the version that the pointer names now, if it moved and that version is sound."""
+        try:
+            moved = self._registry.pointer_if_moved(self._pointer) if self._pointer else None
+            if moved is None:
+                return
+            self._model = Model.load(self._registry.fetch(moved.version, SERVING))
+            self._pointer = moved
+            logger.info("serving %s", moved.version)
+        except (CorruptModelError, NotFoundError) as error:
+            self._pointer = moved  # tell it once, and wait for the next move
+            logger.error("refused a model, so the one before it serves on: %s", error)
+        except Exception:  # S3 is slow or away: what is in memory still answers
+            logger.exception("the pointer could not be read; the model in memory serves on")
+
+    def _first_sound(self, pointer: Pointer) -> Model:
+        """Load the pointer's version or, where that is refused, the latest before it that loads."""
+        refused: set[str] = set()
+        for version in self._candidates(pointer):
+            if version in refused:
+                continue
+            try:
+                model = Model.load(self._registry.fetch(version, SERVING))
+                logger.info("serving %s", version)
+                return model
+            except (CorruptModelError, NotFoundError) as error:
+                refused.add(version)
+                logger.error("refused a model: %s", error)
+        raise NoModelError(f"no version can be served; refused: {', '.join(sorted(refused))}")
+
+    def _candidates(self, pointer: Pointer):  # type: ignore[no-untyped-def]
+        yield pointer.version
+        for move in self._registry.history():
+            yield move.version
+            if move.previous:
+                yield move.previous

@@ -1,0 +1,75 @@
+"""Everything that Evergreen raises on purpose.
+
+EvergreenError
+├── InputError          something handed in can't be used; the message says what and how to mend it
+│   ├── SchemaError     … a schema document
+│   ├── TableError      … a CSV as a whole
+│   └── InvalidRows     … single customers; `problems` names each row and field
+├── SettingsError       an environment variable is missing or unusable
+├── NoModelError        nothing has been trained and promoted yet
+├── CorruptModelError   a version fails its hashes or does not reproduce its golden rows
+├── ParityError         an exported model does not answer as the trained one does
+├── NotFoundError       no object under this key
+└── ConflictError       a conditional write lost: somebody else was first
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class EvergreenError(Exception):
+    """The root of the tree."""
+
+
+class InputError(EvergreenError):
+    """Something that a person handed in can't be used."""
+
+
+class SchemaError(InputError):
+    """A schema document is not a Table Schema that Evergreen can train on."""
+
+
+class TableError(InputError):
+    """A CSV can't be read, or its header does not fit the schema."""
+
+
+class Problem(NamedTuple):
+    """What is wrong with one value: its row (counted from 0), its field, and what was expected."""
+
+    row: int
+    field: str
+    message: str
+
+
+class InvalidRows(InputError):
+    """One or more customers don't fit the schema."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = list(problems)
+        first = self.problems[0]
+        more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
+        super().__init__(f"row {first.row}, field {first.field!r}: {first.message}{more}")
+
+
+class SettingsError(EvergreenError):
+    """The environment lacks a setting or holds one that can't be used."""
+
+
+class NoModelError(EvergreenError):
+    """Nothing has been trained and promoted yet."""
+
+
+class CorruptModelError(EvergreenError):
+    """A model version is not what its manifest says, or does not reproduce its golden rows."""
+
+
+class ParityError(EvergreenError):
+    """An exported model does not answer as the pipeline that it was exported from."""
+
+
+class NotFoundError(EvergreenError):
+    """There is no object under this key."""
+
+
+class ConflictError(EvergreenError):
+    """A conditional write was refused because the object is no longer what the writer saw."""

@@ -1,0 +1,111 @@
+"""The record of every prediction: shipped through Firehose, read back from S3.
+
+Each record is one JSON line: prediction_id, predicted_at, model_version, churn_probability, and
+`customer`, the values as they were given. Firehose gathers them under `inference/YYYY/MM/DD/HH/`
+in the log bucket, by the hour (UTC) at which they arrived.
+"""
+
+import gzip
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import orjson
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from evergreen import keys
+from evergreen.s3 import Bucket
+
+if TYPE_CHECKING:
+    from mypy_boto3_firehose import FirehoseClient
+
+Record = dict[str, Any]
+
+_BATCH_RECORDS, _BATCH_BYTES = 500, 4_000_000  # the limits of PutRecordBatch, less a margin
+_GZIP = b"\x1f\x8b"
+
+
+def client() -> "FirehoseClient":
+    """Make a client that gives up fast: the answer to the customer waits for it."""
+    config = Config(
+        connect_timeout=1, read_timeout=2, retries={"mode": "standard", "max_attempts": 2}
+    )
+    return boto3.client("firehose", config=config)
+
+
+@dataclass(frozen=True, slots=True)
+class Shipper:
+    """Sends records to a Firehose stream, and hands on those that it could not send."""
+
+    firehose: "FirehoseClient"
+    stream: str
+    undelivered: Callable[[Sequence[bytes]], None]
+    """What to do with the lines that Firehose did not take; shipping itself never fails."""
+
+    def ship(self, records: Sequence[Record]) -> None:
+        """Send records; each ends in the stream or in `undelivered`."""
+        for lines in _batches(records):
+            failed = self._put(lines)
+            if failed:
+                failed = self._put(failed)
+            if failed:
+                self.undelivered(failed)
+
+    def _put(self, lines: list[bytes]) -> list[bytes]:
+        """Send lines and return those that were refused."""
+        try:
+            answer = self.firehose.put_record_batch(
+                DeliveryStreamName=self.stream, Records=[{"Data": line} for line in lines]
+            )
+        except (BotoCoreError, ClientError):
+            return lines
+        if not answer["FailedPutCount"]:
+            return []
+        results = answer["RequestResponses"]
+        return [line for line, r in zip(lines, results, strict=True) if r.get("ErrorCode")]
+
+
+def read(bucket: Bucket, window: timedelta, now: datetime) -> Iterator[list[Record]]:
+    """Read the records of a window of time that ends now, object by object, each as one list.
+
+    A line that is no record (a delivery cut short) is passed over, and so are lines before the
+    window's start.
+    """
+    start = (now - window).astimezone(UTC)
+    hour = start.replace(minute=0, second=0, microsecond=0)
+    oldest = start.isoformat()
+    while hour <= now:
+        for entry in bucket.list(keys.inference_hour(hour)):
+            records = [r for r in _parse(bucket.get(entry.key)[0]) if r["predicted_at"] >= oldest]
+            if records:
+                yield records
+        hour += timedelta(hours=1)
+
+
+def _parse(content: bytes) -> Iterator[Record]:
+    if content.startswith(_GZIP):
+        content = gzip.decompress(content)
+    for line in content.splitlines():
+        try:
+            record = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            continue
+        if isinstance(record, dict) and "predicted_at" in record and "customer" in record:
+            yield record
+
+
+def _batches(records: Sequence[Record]) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    size = 0
+    for record in records:
+        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        if batch and (len(batch) == _BATCH_RECORDS or size + len(line) > _BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(line)
+        size += len(line)
+    if batch:
+        yield batch

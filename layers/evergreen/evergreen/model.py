@@ -1,0 +1,68 @@
+"""A model version, loaded and proved: customers' probabilities from ONNX, nothing unpickled."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Self
+
+import onnxruntime as ort
+
+from evergreen import artifact as files
+from evergreen.artifact import Artifact, Manifest
+from evergreen.errors import CorruptModelError
+from evergreen.golden import Golden, Probabilities
+from evergreen.schema import Matrix, Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A version that has reproduced its golden rows and may answer."""
+
+    manifest: Manifest
+    schema: Schema
+    threshold: float
+    metrics: dict[str, Any]
+    session: ort.InferenceSession
+
+    @classmethod
+    def load(cls, artifact: Artifact) -> Self:
+        """Check a version's hashes, load it, and replay its golden rows.
+
+        Raises:
+            CorruptModelError: it is not what was published, can't be loaded, or answers its
+                golden rows with other probabilities than scikit-learn did.
+
+        """
+        artifact.verify()
+        try:
+            metrics = json.loads(artifact.files[files.METRICS])
+            model = cls(
+                manifest=artifact.manifest,
+                schema=Schema.parse(artifact.files[files.SCHEMA]),
+                threshold=float(metrics["threshold"]),
+                metrics=metrics,
+                session=_session(artifact.files[files.ONNX]),
+            )
+            golden = Golden.parse(artifact.files[files.GOLDEN])
+            golden.check(model.probabilities(golden.matrix))
+        except Exception as error:  # whatever stops it from loading, this version must not answer
+            raise CorruptModelError(f"{artifact.manifest.version}: {error}") from error
+        return model
+
+    @property
+    def version(self) -> str:
+        """The version's name."""
+        return self.manifest.version
+
+    def probabilities(self, matrix: Matrix) -> Probabilities:
+        """Return each customer's probability of leaving, shape (rows,), from (rows, features)."""
+        (probabilities,) = self.session.run([files.ONNX_OUTPUT], {files.ONNX_INPUT: matrix})
+        return probabilities[:, 1]  # type: ignore[no-any-return]
+
+
+def _session(onnx: bytes) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = (
+        1  # a customer is too little work to share, a Lambda has few cores
+    )
+    options.log_severity_level = 3
+    return ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])

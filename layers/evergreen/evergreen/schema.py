@@ -1,0 +1,207 @@
+"""Customers → one float32 matrix, as a Table Schema describes them.
+
+A schema is a Frictionless Table Schema (https://specs.frictionlessdata.io/table-schema/) plus
+`target: {field, positive}`. Every field but the target and the primary key is a feature: one with
+`enum` (or of type boolean) is categorical, a `number` or `integer` without is numeric.
+
+Training, serving, scoring, explaining and drift all read customers through `Schema.encode`, so
+they can't disagree on what a value means. A value means the same as JSON and as the text of a CSV.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from evergreen.errors import Problem, SchemaError
+from evergreen.features import UNSEEN, Categorical, Feature, parse_feature
+
+Matrix = npt.NDArray[np.float32]
+"""Encoded customers, shape (rows, features): numbers, codes of categories, NaN where missing."""
+
+
+class Encoded(NamedTuple):
+    """A matrix and what was wrong with the values behind it.
+
+    A category that the schema does not list is `UNSEEN` in the matrix, and whatever else is wrong
+    is NaN there; both are also in `problems`.
+    """
+
+    matrix: Matrix
+    problems: list[Problem]
+
+
+class Schema:
+    """A parsed schema document: which columns are features, and how their values become numbers."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        """Parse a schema document.
+
+        Raises:
+            SchemaError: the document is not a Table Schema with a target; the message names the
+                field and what it lacks.
+
+        """
+        self.document = document
+        self.missing = frozenset([None, *document.get("missingValues", [""])])
+        fields = _fields(document)
+        self.fields = tuple(fields)
+        self.target, self.positive = _target(document, fields)
+        key = document.get("primaryKey") or []
+        self.primary_key: tuple[str, ...] = (key,) if isinstance(key, str) else tuple(key)
+        for name in self.primary_key:
+            if name not in fields:
+                raise SchemaError(f"primaryKey names {name!r}, which is not among the fields")
+        self.features: tuple[Feature, ...] = tuple(
+            parse_feature(field, self.missing)
+            for name, field in fields.items()
+            if name != self.target and name not in self.primary_key
+        )
+        if not self.features:
+            raise SchemaError("the schema has no field left that could be a feature")
+        self.feature_names = tuple(feature.name for feature in self.features)
+        self._inputs = frozenset((*self.feature_names, *self.primary_key))
+        self._low = np.array([feature.low for feature in self.features])
+        self._high = np.array([feature.high for feature in self.features])
+        self._integer = np.array([feature.integer for feature in self.features])
+        self._required = np.array([feature.required for feature in self.features])
+        self.categorical = np.array([isinstance(f, Categorical) for f in self.features])
+
+    @classmethod
+    def parse(cls, text: bytes | str) -> "Schema":
+        """Parse a schema from the text of its JSON document; raises SchemaError."""
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise SchemaError(f"the schema is not JSON: {error}") from None
+        if not isinstance(document, dict):
+            raise SchemaError("the schema must be a JSON object with 'fields' and 'target'")
+        return cls(document)
+
+    def encode(self, columns: Mapping[str, Sequence[object]], rows: int) -> Encoded:
+        """Encode customers given by column.
+
+        Args:
+            columns: for each feature its values, `rows` of them; a feature that is not there is
+                missing in every row, and other columns are ignored.
+            rows: how many customers there are.
+
+        Returns:
+            The matrix, shape (rows, features), and the problems in order of their rows.
+
+        """
+        absent = [None] * rows
+        codes = [f.codes(columns.get(f.name, absent)) for f in self.features]
+        exact = np.array(codes, dtype=np.float64).reshape(len(self.features), rows).T
+        missing = np.isnan(exact)
+        wrong = (exact < self._low) | (exact > self._high) | (missing & self._required)
+        if self._integer.any():
+            wrong |= self._integer & ~missing & (exact != np.rint(exact))
+        if not wrong.any():
+            return Encoded(np.ascontiguousarray(exact, dtype=np.float32), [])
+        problems = [
+            Problem(row, self.features[j].name, self._complaint(columns, row, self.features[j]))
+            for row, j in np.argwhere(wrong).tolist()
+        ]
+        exact = np.where(wrong & ~(self.categorical & (exact == UNSEEN)), np.nan, exact)
+        return Encoded(np.ascontiguousarray(exact, dtype=np.float32), problems)
+
+    def encode_rows(self, rows: Sequence[Mapping[str, object]]) -> Encoded:
+        """Encode customers given one by one; a field that the schema does not know is a problem."""
+        matrix, problems = self.encode(
+            {name: [row.get(name) for row in rows] for name in self.feature_names}, len(rows)
+        )
+        unknown = [
+            Problem(index, name, self._unknown(name))
+            for index, row in enumerate(rows)
+            if not row.keys() <= self._inputs
+            for name in row.keys() - self._inputs
+        ]
+        return Encoded(matrix, sorted(problems + unknown) if unknown else problems)
+
+    def labels(self, values: Iterable[str]) -> tuple[npt.NDArray[np.bool_], list[Problem]]:
+        """Whether each customer left, shape (rows,), from the text of the target's column."""
+        allowed = self._target_values()
+        labels, problems = [], []
+        for row, value in enumerate(values):
+            labels.append(value == self.positive)
+            if value in self.missing or (allowed and value not in allowed):
+                expected = " or ".join(map(repr, allowed)) if allowed else "an outcome"
+                problems.append(Problem(row, self.target, f"expected {expected}, got {value!r}"))
+        return np.array(labels, dtype=np.bool_), problems
+
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON Schema of one customer, as a request gives it."""
+        described = {field["name"]: field for field in self.document["fields"]}
+        properties: dict[str, Any] = {
+            name: {"type": ["string", "integer", "null"]} | _prose(described[name])
+            for name in self.primary_key
+        }
+        for feature in self.features:
+            value = feature.json_schema()
+            if not feature.required:
+                value = {"anyOf": [value, {"type": "null"}]}
+            properties[feature.name] = value | _prose(described[feature.name])
+        return {
+            "title": "Customer",
+            "type": "object",
+            "properties": properties,
+            "required": [feature.name for feature in self.features if feature.required],
+            "additionalProperties": False,
+        }
+
+    def _target_values(self) -> tuple[str, ...]:
+        field = next(f for f in self.document["fields"] if f["name"] == self.target)
+        return tuple(str(v) for v in field.get("constraints", {}).get("enum", ()))
+
+    def _complaint(
+        self, columns: Mapping[str, Sequence[object]], row: int, feature: Feature
+    ) -> str:
+        values = columns.get(feature.name)
+        value = None if values is None else values[row]
+        if isinstance(value, str | None) and value in self.missing:
+            return f"is required: expected {feature.expected}"
+        return f"expected {feature.expected}, got {_short(value)}"
+
+    def _unknown(self, name: str) -> str:
+        if name == self.target:
+            return "is the outcome, which a prediction can't be given"
+        return "is not a field of the schema; its fields are " + ", ".join(self.feature_names)
+
+
+def _fields(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    fields = document.get("fields")
+    if not isinstance(fields, list) or not fields:
+        raise SchemaError("the schema needs 'fields', a list of {name, type, constraints}")
+    named: dict[str, Mapping[str, Any]] = {}
+    for index, field in enumerate(fields):
+        if not isinstance(field, dict) or not isinstance(field.get("name"), str):
+            raise SchemaError(f"fields[{index}] needs a 'name'")
+        if field["name"] in named:
+            raise SchemaError(f"two fields are named {field['name']!r}")
+        named[field["name"]] = field
+    return named
+
+
+def _target(document: Mapping[str, Any], fields: Mapping[str, object]) -> tuple[str, str]:
+    target = document.get("target")
+    if not isinstance(target, dict) or not {"field", "positive"} <= target.keys():
+        raise SchemaError(
+            "the schema needs 'target': {'field': the column that says who left,"
+            " 'positive': its value for those who did}"
+        )
+    if target["field"] not in fields:
+        raise SchemaError(f"target names {target['field']!r}, which is not among the fields")
+    return target["field"], str(target["positive"])
+
+
+def _prose(field: Mapping[str, Any]) -> dict[str, Any]:
+    prose = {key: field[key] for key in ("title", "description") if key in field}
+    return prose | ({"examples": [field["example"]]} if "example" in field else {})
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"

@@ -1,0 +1,69 @@
+"""What can be set, read once from the environment into one frozen object."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from evergreen.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The environment of a function. Thresholds are explained in the README and in `drift`."""
+
+    data_bucket: str
+    model_bucket: str
+    log_bucket: str
+    log_stream: str
+    model_refresh: timedelta = timedelta(seconds=60)
+    drift_alpha: float = 0.05
+    drift_effect_floor: float = 0.1
+    drift_share: float = 0.3
+    drift_min_rows: int = 200
+    drift_window: timedelta = timedelta(hours=24)
+    retrain_cooldown: timedelta = timedelta(hours=6)
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read the settings from an environment.
+
+        Raises:
+            SettingsError: a variable is missing, or is not a number within its range.
+
+        """
+        return cls(
+            data_bucket=_text(environ, "DATA_BUCKET"),
+            model_bucket=_text(environ, "MODEL_BUCKET"),
+            log_bucket=_text(environ, "LOG_BUCKET"),
+            log_stream=_text(environ, "LOG_STREAM"),
+            model_refresh=timedelta(seconds=_number(environ, "MODEL_REFRESH_SECONDS", 60)),
+            drift_alpha=_number(environ, "DRIFT_ALPHA", 0.05, high=1),
+            drift_effect_floor=_number(environ, "DRIFT_EFFECT_FLOOR", 0.1, high=1),
+            drift_share=_number(environ, "DRIFT_SHARE", 0.3, high=1),
+            drift_min_rows=int(_number(environ, "DRIFT_MIN_ROWS", 200)),
+            drift_window=timedelta(hours=_number(environ, "DRIFT_WINDOW_HOURS", 24)),
+            retrain_cooldown=timedelta(hours=_number(environ, "RETRAIN_COOLDOWN_HOURS", 6)),
+        )
+
+
+def _text(environ: Mapping[str, str], name: str) -> str:
+    value = environ.get(f"EVERGREEN_{name}", "")
+    if not value:
+        raise SettingsError(f"environment variable EVERGREEN_{name} is not set")
+    return value
+
+
+def _number(
+    environ: Mapping[str, str], name: str, default: float, *, high: float = 1_000_000
+) -> float:
+    text = environ.get(f"EVERGREEN_{name}") or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= high:
+        raise SettingsError(
+            f"environment variable EVERGREEN_{name} must be a number from 0 to {high:,},"
+            f" not {text!r}"
+        )
+    return value
