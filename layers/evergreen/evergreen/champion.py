@@ -1,7 +1,7 @@
 """The model that serves: it follows the pointer, and never gives way to one that is broken."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from evergreen.artifact import SERVING
@@ -30,7 +30,7 @@ class Champion:
                 has passed since then counts, so the pointer is looked at again at once.
 
         """
-        self._registry = registry
+        self.registry = registry
         self._refresh = refresh.total_seconds()
         self._clock = clock
         self._looked_at = float("-inf")
@@ -46,7 +46,7 @@ class Champion:
         """
         now = self._clock()
         if self._model is None:
-            self._pointer = self._registry.pointer()
+            self._pointer = self.registry.pointer()
             self._model = self._first_sound(self._pointer)
             self._looked_at = now
         elif not 0 <= now - self._looked_at < self._refresh:
@@ -57,10 +57,10 @@ class Champion:
     def _follow(self) -> None:
         """Swap to the version that the pointer names now, if it moved and that version is sound."""
         try:
-            moved = self._registry.pointer_if_moved(self._pointer) if self._pointer else None
+            moved = self.registry.pointer_if_moved(self._pointer) if self._pointer else None
             if moved is None:
                 return
-            self._model = Model.load(self._registry.fetch(moved.version, SERVING))
+            self._model = Model.load(self.registry.fetch(moved.version, SERVING))
             self._pointer = moved
             logger.info("serving %s", moved.version)
         except (CorruptModelError, NotFoundError) as error:
@@ -76,7 +76,7 @@ class Champion:
             if version in refused:
                 continue
             try:
-                model = Model.load(self._registry.fetch(version, SERVING))
+                model = Model.load(self.registry.fetch(version, SERVING))
                 logger.info("serving %s", version)
                 return model
             except (CorruptModelError, NotFoundError) as error:
@@ -84,9 +84,9 @@ class Champion:
                 logger.error("refused a model: %s", error)
         raise NoModelError(f"no version can be served; refused: {', '.join(sorted(refused))}")
 
-    def _candidates(self, pointer: Pointer):  # type: ignore[no-untyped-def]
+    def _candidates(self, pointer: Pointer) -> Iterator[str]:
         yield pointer.version
-        for move in self._registry.history():
+        for move in self.registry.history():
             yield move.version
             if move.previous:
                 yield move.previous

@@ -51,7 +51,7 @@ def lift(labels: Labels, scores: Scores, *, share: float) -> float:
 
 
 def best_threshold(labels: Labels, scores: Scores) -> float:
-    """Return the threshold with the highest F1; scores must be out-of-fold, or it flatters itself."""
+    """Return the threshold with the highest F1; on other than out-of-fold scores it flatters."""
     precision, recall, thresholds = sk.precision_recall_curve(labels, scores)
     total = precision + recall
     f1 = np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)

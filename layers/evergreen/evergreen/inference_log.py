@@ -6,6 +6,7 @@ in the log bucket, by the hour (UTC) at which they arrived.
 """
 
 import gzip
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,9 @@ Record = dict[str, Any]
 
 _BATCH_RECORDS, _BATCH_BYTES = 500, 4_000_000  # the limits of PutRecordBatch, less a margin
 _GZIP = b"\x1f\x8b"
+_FIELDS = {"predicted_at", "model_version", "churn_probability", "customer"}
+
+logger = logging.getLogger(__name__)
 
 
 def client() -> "FirehoseClient":
@@ -92,9 +96,11 @@ def _parse(content: bytes) -> Iterator[Record]:
         try:
             record = orjson.loads(line)
         except orjson.JSONDecodeError:
-            continue
-        if isinstance(record, dict) and "predicted_at" in record and "customer" in record:
+            record = None
+        if isinstance(record, dict) and record.keys() >= _FIELDS:
             yield record
+        else:
+            logger.warning("passed over a line of %d bytes that is no record", len(line))
 
 
 def _batches(records: Sequence[Record]) -> Iterator[list[bytes]]:

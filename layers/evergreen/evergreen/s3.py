@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import boto3
@@ -76,9 +77,9 @@ class Bucket:
         """Write over an object that must still have this ETag; raises ConflictError."""
         return self._put(key, content, "application/json", IfMatch=etag)
 
-    def upload(self, key: str, file: IO[bytes], content_type: str) -> None:
+    def upload(self, key: str, file: Path, content_type: str) -> None:
         """Write an object from a file, in parts where it is large."""
-        self.s3.upload_fileobj(file, self.name, key, ExtraArgs={"ContentType": content_type})
+        self.s3.upload_file(str(file), self.name, key, ExtraArgs={"ContentType": content_type})
 
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is fine."""

@@ -1,0 +1,107 @@
+"""The routes of the API. A customer's fields are those of the served model's schema."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import docs
+import orjson
+import problems
+from fastapi import FastAPI, Request, Response
+
+from evergreen.champion import Champion
+from evergreen.errors import InputError
+from evergreen.inference_log import Record
+from evergreen.prediction import Prediction, predict, records
+
+MAX_BATCH = 1_000
+"""The most customers of one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Predictions, in the order of the customers."""
+
+    predictions: list[Prediction]
+
+
+def create_app(champion: Champion, ship: Callable[[Sequence[Record]], None]) -> FastAPI:
+    """Build the API.
+
+    Args:
+        champion: where the model comes from, asked anew for every request.
+        ship: takes the record of every prediction before the answer is given.
+
+    """
+    app = FastAPI(title="Evergreen", docs_url=None, redoc_url=None, openapi_url=None)
+    problems.install(app)
+    docs.install(app, champion)
+
+    def answer(customers: Sequence[Mapping[str, object]]) -> list[Prediction]:
+        predictions = predict(champion.model(), customers)
+        ship(records(predictions, customers))
+        return predictions
+
+    @app.post("/predict", response_model=Prediction, openapi_extra=docs.body("Customer"))
+    async def predict_one(request: Request) -> Response:
+        """Predict whether one customer will leave."""
+        (prediction,) = answer([await _body(request, dict)])
+        return _json(prediction)
+
+    @app.post("/predict/batch", response_model=Batch, openapi_extra=docs.body("Customers"))
+    async def predict_batch(request: Request) -> Response:
+        """Predict for up to 1,000 customers; if one does not fit the schema, for none of them."""
+        customers = await _body(request, list)
+        if not 0 < len(customers) <= MAX_BATCH:
+            raise InputError(f"a batch holds 1 to {MAX_BATCH:,} customers, not {len(customers):,}")
+        for index, customer in enumerate(customers):
+            if not isinstance(customer, dict):
+                raise InputError(f"customer {index} must be a JSON object")
+        return _json(Batch(answer(customers)))
+
+    @app.get("/model")
+    async def model() -> Response:
+        """Describe the model that serves: where it comes from, how good it is, what it expects."""
+        served = champion.model()
+        manifest = served.manifest
+        return _json(
+            {
+                "version": served.version,
+                "trained_at": manifest.created,
+                "trigger": manifest.trigger,
+                "parent": manifest.parent,
+                "decision": manifest.decision,
+                "threshold": served.threshold,
+                "metrics": served.metrics,
+                "schema": served.schema.document,
+                "promotions": [asdict(move) for move in champion.registry.history()],
+            }
+        )
+
+    @app.get("/health")
+    async def health() -> Response:
+        """Say that the function runs, whatever else is the case."""
+        return _json({"status": "ok"})
+
+    @app.get("/ready")
+    async def ready() -> Response:
+        """Say whether predictions can be given, and by which model."""
+        return _json({"status": "ready", "model_version": champion.model().version})
+
+    return app
+
+
+async def _body[T: (dict[str, Any], list[Any])](request: Request, kind: type[T]) -> T:
+    """Parse a request's JSON, which must be an object or a list."""
+    try:
+        body = orjson.loads(await request.body())
+    except orjson.JSONDecodeError as error:
+        raise InputError(f"the body is not JSON: {error}") from None
+    if not isinstance(body, kind):
+        wanted = "object: one customer" if kind is dict else "list of customers"
+        raise InputError(f"the body must be a JSON {wanted}")
+    return body
+
+
+def _json(content: object) -> Response:
+    return Response(orjson.dumps(content), media_type="application/json")

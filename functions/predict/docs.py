@@ -1,0 +1,84 @@
+"""The API's description, `/openapi.json`, and the page that shows it, `/docs`.
+
+Every address in them is relative, so they hold behind any stage or prefix, and the page brings its
+own scripts: it needs nothing from elsewhere.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Response
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.exceptions import HTTPException
+
+from evergreen.champion import Champion
+from evergreen.errors import NoModelError
+
+_ASSETS = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
+
+
+def body(schema: str) -> dict[str, Any]:
+    """Describe a request body by the name of one of the description's schemas."""
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+    return {"requestBody": {"required": True, "content": content}, "security": [{"ApiKey": []}]}
+
+
+def install(app: FastAPI, champion: Champion) -> None:
+    """Serve the description and its page."""
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> Response:
+        description = describe(app, champion)
+        return Response(orjson.dumps(description), media_type="application/json")
+
+    @app.get("/docs", include_in_schema=False)
+    async def page() -> Response:
+        return get_swagger_ui_html(
+            openapi_url="openapi.json",
+            title="Evergreen",
+            swagger_js_url="docs/swagger-ui-bundle.js",
+            swagger_css_url="docs/swagger-ui.css",
+            swagger_favicon_url="data:,",
+        )
+
+    @app.get("/docs/{name}", include_in_schema=False)
+    async def asset(name: str) -> Response:
+        if name not in _ASSETS:
+            raise HTTPException(404)
+        content = (_assets() / name).read_bytes()
+        return Response(
+            content, media_type=_ASSETS[name], headers={"Cache-Control": "max-age=86400"}
+        )
+
+
+def describe(app: FastAPI, champion: Champion) -> dict[str, Any]:
+    """Return the OpenAPI document, with the fields of the customers that the served model takes."""
+    app.openapi_schema = None  # FastAPI keeps the first; ours changes with the model
+    description = app.openapi()
+    try:
+        customer = champion.model().schema.json_schema()
+    except NoModelError:
+        customer = {"type": "object", "description": "No model has been trained yet."}
+    components = description.setdefault("components", {})
+    components.setdefault("schemas", {}).update(
+        Customer=customer,
+        Customers={
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/Customer"},
+            "minItems": 1,
+            "maxItems": 1000,
+        },
+    )
+    components["securitySchemes"] = {
+        "ApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"}
+    }
+    description["servers"] = [{"url": "."}]
+    return description
+
+
+def _assets() -> Path:
+    spec = find_spec("fastapi_offline")
+    assert spec and spec.origin
+    return Path(spec.origin).parent / "static"

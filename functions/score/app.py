@@ -1,0 +1,37 @@
+"""ScoreFunction: a CSV put under `incoming/` becomes predictions under `scored/`."""
+
+import os
+import time
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from evergreen import s3
+from evergreen.champion import Champion
+from evergreen.registry import Registry
+from evergreen.s3 import Bucket
+from evergreen.scoring import score_upload
+from evergreen.settings import Settings
+
+logger = Logger(service="score", name="evergreen")
+
+
+@cache
+def wiring() -> tuple[Bucket, Champion]:
+    """The data bucket and the model that scores."""
+    settings = Settings.read(os.environ)
+    client = s3.client()
+    registry = Registry(Bucket(client, settings.model_bucket))
+    champion = Champion(registry, settings.model_refresh, clock=time.time)
+    return Bucket(client, settings.data_bucket), champion
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Score the upload that an "Object Created" event names."""
+    data, champion = wiring()
+    summary = score_upload(data, event["detail"]["object"]["key"], champion.model())
+    logger.info("scored an upload", extra=asdict(summary))
+    return asdict(summary)

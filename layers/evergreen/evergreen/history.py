@@ -1,0 +1,130 @@
+"""Labelled history: the CSVs under `training/` of the data bucket, and who is held out of them.
+
+A row is held out by a hash of its primary key, so the same customer is held out in every training.
+No version has ever learned from a held-out row, and any two can be compared fairly on them.
+"""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from evergreen import keys
+from evergreen.artifact import sha256
+from evergreen.errors import InputError, Problem, TableError
+from evergreen.s3 import Bucket
+from evergreen.schema import Matrix, Schema
+from evergreen.training import Labelled
+
+HELD_OUT_OF = 5
+"""One customer in so many is held out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What there is to learn from, as a listing shows it: the schema and the CSVs, with ETags."""
+
+    etags: Mapping[str, str]
+
+    @classmethod
+    def find(cls, bucket: Bucket) -> "Sources":
+        """List the schema and the labelled files."""
+        found = {e.key: e.etag for e in bucket.list(keys.TRAINING)}
+        return cls(
+            {k: v for k, v in found.items() if k == keys.TRAINING_SCHEMA or k.endswith(".csv")}
+        )
+
+    @property
+    def tables(self) -> list[str]:
+        """The keys of the labelled files."""
+        return [key for key in self.etags if key.endswith(".csv")]
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is a schema and at least one labelled file."""
+        return keys.TRAINING_SCHEMA in self.etags and bool(self.tables)
+
+    @property
+    def fingerprint(self) -> str:
+        """What this data is, in one digest."""
+        return sha256(repr(sorted(self.etags.items())).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All labelled rows, as text."""
+
+    frame: pd.DataFrame
+    """One row a customer, every cell as it stands in its file."""
+    source: npt.NDArray[np.object_]
+    """Shape (rows,): the key of the file that each row is from."""
+    row: npt.NDArray[np.int64]
+    """Shape (rows,): its number in that file; the first customer is row 1."""
+
+    @classmethod
+    def read(cls, bucket: Bucket, schema: Schema, tables: list[str]) -> "History":
+        """Read labelled files; raises TableError where one is no CSV that fits the schema."""
+        frames = [read_table(bucket.get(key)[0], key, schema) for key in tables]
+        return cls(
+            frame=pd.concat(frames, ignore_index=True),
+            source=np.repeat(np.array(tables, dtype=object), [len(f) for f in frames]),
+            row=np.concatenate([np.arange(1, len(f) + 1) for f in frames]),
+        )
+
+    def encode(self, schema: Schema) -> Matrix:
+        """Encode every row by any schema; what that schema does not know is missing or unseen."""
+        return schema.encode(self._columns(), len(self.frame)).matrix
+
+    def labelled(self, schema: Schema) -> Labelled:
+        """Encode every row by the schema that it must fit.
+
+        Raises:
+            InputError: a row does not; the message names file, row, column and what was expected.
+
+        """
+        matrix, problems = schema.encode(self._columns(), len(self.frame))
+        left, unlabelled = schema.labels(self.frame[schema.target])
+        if problems or unlabelled:
+            raise InputError(self._explain([*problems, *unlabelled]))
+        return Labelled(matrix, left, self._held_out(schema))
+
+    def _held_out(self, schema: Schema) -> npt.NDArray[np.bool_]:
+        key = self.frame[list(schema.primary_key or schema.feature_names)]
+        hashes = pd.util.hash_pandas_object(key, index=False, categorize=False)
+        return np.asarray(hashes.to_numpy(dtype=np.uint64) % HELD_OUT_OF == 0)
+
+    def _columns(self) -> dict[str, list[str]]:
+        return {str(name): column.tolist() for name, column in self.frame.items()}
+
+    def _explain(self, problems: list[Problem]) -> str:
+        first = problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return (
+            f"{self.source[first.row]}, row {self.row[first.row]}, column {first.field!r}:"
+            f" {first.message}{more}"
+        )
+
+
+def read_table(content: bytes, name: str, schema: Schema) -> pd.DataFrame:
+    """Read a labelled CSV, every cell as text.
+
+    Raises:
+        TableError: it is not a CSV in UTF-8, or lacks the target or a feature; `name` is in the
+            message.
+
+    """
+    try:
+        frame = pd.read_csv(io.BytesIO(content), dtype=str, na_filter=False, encoding="utf-8-sig")
+    except (ValueError, pd.errors.ParserError) as error:
+        raise TableError(f"{name} is not a CSV in UTF-8: {error}") from None
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise TableError(f"{name} has rows with more cells than its header")
+    if schema.target not in frame:
+        raise TableError(f"{name} has no column {schema.target!r}, which is to say who left")
+    lacking = [n for n in (*schema.primary_key, *schema.feature_names) if n not in frame]
+    if lacking:
+        raise TableError(f"{name} lacks the columns {', '.join(lacking)}, which the schema names")
+    return frame.fillna("")

@@ -1,0 +1,190 @@
+"""A CSV of customers → the same rows with predictions, and the rows that could not be scored.
+
+The file is streamed: memory holds one chunk of it, however long it is.
+"""
+
+import csv
+import io
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import batched
+from pathlib import Path
+from typing import IO, Any
+
+from evergreen import keys
+from evergreen.errors import InputError, NotFoundError, TableError
+from evergreen.model import Model
+from evergreen.prediction import DIGITS, risk
+from evergreen.s3 import Bucket
+from evergreen.schema import Schema
+
+ADDED = ("churn_probability", "will_churn", "risk", "model_version")
+"""The columns that a scored row gains."""
+
+_CHUNK = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What became of an uploaded file."""
+
+    source: str
+    """The key of the upload."""
+    etag: str
+    """Which content of it; the same upload, announced twice, is scored once."""
+    model_version: str
+    scored: int = 0
+    rejected: int = 0
+    will_churn: int = 0
+    error: str | None = None
+    """Why the file as a whole could not be read, in which case no row was scored."""
+
+    def to_bytes(self) -> bytes:
+        """Return the summary as it is stored."""
+        return json.dumps(asdict(self), indent=2).encode()
+
+
+def score_upload(bucket: Bucket, key: str, model: Model) -> Summary:
+    """Score an uploaded CSV and write the results, the summary last.
+
+    A file that can't be read as a table ends in a summary that says why; that is no failure.
+
+    Raises:
+        NotFoundError: the upload is gone.
+
+    """
+    body, etag = bucket.open(key)
+    done = _summary(bucket, key)
+    if done and done.etag == etag:
+        return done
+    summary = Summary(source=key, etag=etag, model_version=model.version)
+    with tempfile.TemporaryDirectory() as folder:
+        scored, rejected = Path(folder, "scored.csv"), Path(folder, "rejected.csv")
+        try:
+            with _writer(scored) as good, _writer(rejected) as bad:
+                lines = io.TextIOWrapper(body, encoding="utf-8-sig", newline="")
+                summary = score_table(model, lines, good, bad, summary)
+        except InputError as error:
+            summary = replace(summary, error=str(error))
+            with _writer(rejected) as bad:
+                csv.writer(bad).writerows([["reason"], [summary.error]])
+        _publish(bucket, keys.scored(key), scored, wanted=summary.scored > 0)
+        unread = bool(summary.rejected or summary.error)
+        _publish(bucket, keys.rejected(key), rejected, wanted=unread)
+    bucket.put(keys.score_summary(key), summary.to_bytes())
+    return summary
+
+
+def score_table(
+    model: Model, lines: Iterable[str], scored: IO[str], rejected: IO[str], summary: Summary
+) -> Summary:
+    """Score the rows of a CSV.
+
+    Args:
+        model: what predicts.
+        lines: the file's lines, header first; columns that the schema does not know are kept.
+        scored: receives the rows with `ADDED` columns.
+        rejected: receives the other rows with `line` (their last line in the file) and `reason`.
+        summary: whose counts to fill in.
+
+    Raises:
+        TableError: the file is not a CSV in UTF-8, or its header lacks a feature.
+
+    """
+    reader = csv.reader(lines, strict=True)
+    try:
+        header = next(reader, [])
+        _check_header(header, model.schema)
+        good, bad = csv.writer(scored), csv.writer(rejected)
+        good.writerow([*header, *ADDED])
+        bad.writerow([*header, "line", "reason"])
+        counts = {"scored": 0, "rejected": 0, "will_churn": 0}
+        for chunk in batched(_rows(reader), _CHUNK, strict=False):
+            rejections, answers = _score_chunk(model, header, chunk)
+            good.writerows(answers)
+            bad.writerows(rejections)
+            counts["scored"] += len(answers)
+            counts["rejected"] += len(rejections)
+            counts["will_churn"] += sum(answer[-3] == "true" for answer in answers)
+    except UnicodeDecodeError as error:
+        raise TableError(f"the file is not UTF-8 text ({error.reason}): save it as UTF-8") from None
+    except csv.Error as error:
+        raise TableError(f"line {reader.line_num}: not a CSV: {error}") from None
+    return replace(summary, **counts)  # type: ignore[arg-type]
+
+
+Row = tuple[int, list[str]]
+
+
+def _rows(reader: Any) -> Iterator[Row]:
+    for cells in reader:
+        if cells:  # an empty line is no customer
+            yield reader.line_num, cells
+
+
+def _score_chunk(
+    model: Model, header: list[str], chunk: tuple[Row, ...]
+) -> tuple[list[list[object]], list[list[object]]]:
+    """Split a chunk into rejected rows and answers, each in the order of the file."""
+    reasons: dict[int, list[str]] = {}
+    whole = [row for row in chunk if len(row[1]) == len(header)]
+    columns = dict(zip(header, zip(*(cells for _, cells in whole), strict=True), strict=False))
+    matrix, problems = model.schema.encode(columns, len(whole))
+    for problem in problems:
+        line = whole[problem.row][0]
+        reasons.setdefault(line, []).append(f"{problem.field}: {problem.message}")
+    for line, cells in chunk:
+        if len(cells) != len(header):
+            reasons[line] = [f"the row has {len(cells)} cells, the header {len(header)}"]
+    rejections: list[list[object]] = [
+        [*_fit(cells, len(header)), line, "; ".join(reasons[line])]
+        for line, cells in chunk
+        if line in reasons
+    ]
+    probabilities = model.probabilities(matrix).tolist() if whole else []
+    answers: list[list[object]] = []
+    for (line, cells), value in zip(whole, probabilities, strict=True):
+        if line not in reasons:
+            p = round(value, DIGITS)
+            will_churn = "true" if p >= model.threshold else "false"
+            answers.append([*cells, p, will_churn, risk(p, model.threshold), model.version])
+    return rejections, answers
+
+
+def _fit(cells: list[str], width: int) -> list[str]:
+    """Make a ragged row as wide as the header, so that its reason stands in its own column."""
+    return [*cells, *[""] * (width - len(cells))][:width]
+
+
+def _check_header(header: list[str], schema: Schema) -> None:
+    twice = {name for name in header if header.count(name) > 1}
+    if twice:
+        raise TableError(f"the header names {', '.join(sorted(twice))} twice")
+    lacking = [name for name in schema.feature_names if name not in header]
+    if lacking:
+        found = ", ".join(header[:20]) or "nothing"
+        raise TableError(
+            f"the header lacks {', '.join(lacking)}; found: {found}"
+            " (the columns are separated by commas)"
+        )
+
+
+def _summary(bucket: Bucket, key: str) -> Summary | None:
+    try:
+        return Summary(**json.loads(bucket.get(keys.score_summary(key))[0]))
+    except (NotFoundError, TypeError, ValueError):
+        return None
+
+
+def _publish(bucket: Bucket, key: str, file: Path, *, wanted: bool) -> None:
+    """Write a result, or remove what an earlier upload of the same name left there."""
+    if wanted:
+        bucket.upload(key, file, "text/csv")
+    else:
+        bucket.delete(key)
+
+
+def _writer(file: Path) -> IO[str]:
+    return file.open("w", encoding="utf-8", newline="")
