@@ -67,11 +67,15 @@ class History:
     @classmethod
     def read(cls, bucket: Bucket, schema: Schema, tables: list[str]) -> "History":
         """Read labelled files; raises TableError where one is no CSV that fits the schema."""
-        frames = [read_table(bucket.get(key)[0], key, schema) for key in tables]
+        return cls.of({key: read_table(bucket.get(key)[0], key, schema) for key in tables})
+
+    @classmethod
+    def of(cls, frames: Mapping[str, pd.DataFrame]) -> "History":
+        """Put tables together, each given by the name of its file."""
         return cls(
-            frame=pd.concat(frames, ignore_index=True),
-            source=np.repeat(np.array(tables, dtype=object), [len(f) for f in frames]),
-            row=np.concatenate([np.arange(1, len(f) + 1) for f in frames]),
+            frame=pd.concat(frames.values(), ignore_index=True).fillna(""),
+            source=np.repeat(np.array(list(frames), dtype=object), [*map(len, frames.values())]),
+            row=np.concatenate([np.arange(1, len(frame) + 1) for frame in frames.values()]),
         )
 
     def encode(self, schema: Schema) -> Matrix:

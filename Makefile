@@ -1,0 +1,96 @@
+# What can be done here; `make help` lists it. Everything is installed below this folder.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PORT ?= 4566
+ARCH ?= x86_64
+ENV ?= dev
+STATE := .local/state
+
+# uv: the machine's own where it works, else one in .tools
+UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(CURDIR)/.tools/uv/bin/uv)
+export PATH := $(CURDIR)/.tools/sam/bin:$(dir $(UV)):$(PATH)
+export LAYER_ARCH := $(ARCH)
+export SAM_CLI_TELEMETRY := 0
+unexport PYTHONDONTWRITEBYTECODE
+
+PYTHON := .venv/bin/python
+ENVIRONMENTS := .venv/.ready .tools/sam/.ready .tools/runtime/.ready .tools/emulator/.ready
+
+.PHONY: help demo up down logs build deploy test test-unit test-e2e lint format bench locks clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(ENVIRONMENTS) ## Run the whole loop on this machine, on our customers or on yours: DATA=file.csv [SCHEMA=file.json]
+	@$(PYTHON) -m local.demo demo --port $(PORT) $(if $(DATA),--data "$(DATA)") $(if $(SCHEMA),--schema "$(SCHEMA)")
+
+up: $(ENVIRONMENTS) ## Start LocalStack and deploy the template, empty
+	@$(PYTHON) -m local.demo up --port $(PORT)
+
+down: ## Stop LocalStack and everything it runs
+	@[ ! -x .tools/emulator/bin/python ] || .tools/emulator/bin/python -m evergreen_emulator stop --state $(STATE)
+
+logs: ## Follow LocalStack's log
+	@.tools/emulator/bin/python -m evergreen_emulator logs --follow --state $(STATE)
+
+build: $(ENVIRONMENTS) ## Build the functions and layers (ARCH=x86_64 or arm64)
+	@sam build
+
+deploy: build ## Deploy to AWS with your credentials: ENV=dev or prod
+	@sam deploy --config-env $(ENV) --parameter-overrides Stage=$(ENV) Architecture=$(ARCH)
+
+test: $(ENVIRONMENTS) ## Run every test that needs no AWS, the deployed template on LocalStack included
+	@$(PYTHON) -m pytest tests/unit tests/integration -n 2 -q
+	@$(PYTHON) -m pytest tests/emulator tests/e2e -q
+
+test-unit: .venv/.ready ## Run the tests that need neither sockets nor LocalStack
+	@$(PYTHON) -m pytest tests/unit tests/integration -n 2 -q
+
+lint: .venv/.ready .tools/sam/.ready ## Check style, types and the template
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy layers/evergreen/evergreen
+	@for function in functions/*; do MYPYPATH=layers/evergreen:$$function .venv/bin/mypy $$function; done
+	@.venv/bin/mypy local/demo
+	@MYPYPATH=local/emulator .venv/bin/mypy local/emulator/evergreen_emulator
+	@cfn-lint template.yaml
+	@AWS_DEFAULT_REGION=us-east-1 sam validate --lint
+
+format: .venv/.ready ## Format the code
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+bench: .venv/.ready ## Measure against what people would otherwise use → .bench/results.json
+	@$(PYTHON) -m tests.benchmarks
+
+clean: down ## Remove what was built and installed
+	rm -rf .venv .tools .local .aws-sam .bench
+
+# ------------------------------------------------------------ environments
+
+.tools/uv/bin/uv: local/uv/requirements.txt
+	@echo "Installing uv below .tools"
+	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
+		--target .tools/uv --upgrade --require-hashes -r $<
+	@touch $@
+
+$(dir $(UV))uv:
+	@true
+
+.venv/.ready: requirements.txt pyproject.toml | $(UV)
+	@echo "Installing the developers' environment"
+	@$(UV) venv --quiet --allow-existing .venv
+	@$(UV) pip install --quiet --python .venv --require-hashes -r requirements.txt
+	@$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation -e .
+	@touch $@
+
+.tools/%/.ready: local/%/requirements.txt | $(UV)
+	@echo "Installing the $* environment"
+	@$(UV) venv --quiet --allow-existing .tools/$*
+	@$(UV) pip install --quiet --python .tools/$* --require-hashes -r $<
+	@[ ! -f local/$*/pyproject.toml ] || $(UV) pip install --quiet --python .tools/$* --no-deps --no-build-isolation -e local/$*
+	@touch $@
+

@@ -1,0 +1,137 @@
+"""The deployed template on this machine: LocalStack, `sam build`, `sam deploy`, and its outputs."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / ".tools"
+REGION = "us-east-1"
+STACK = "evergreen"
+
+
+class StackError(Exception):
+    """A command that builds or runs the stack failed; the message is fit for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emulator:
+    """LocalStack on one port of the loopback interface, with its state in one folder."""
+
+    port: int
+    state: Path
+
+    @property
+    def endpoint(self) -> str:
+        """The address of every AWS API."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment in which AWS clients talk to the emulator, and to nothing else."""
+        return {
+            "PATH": f"{TOOLS / 'sam/bin'}:{TOOLS / 'uv/bin'}:{os.environ['PATH']}",
+            "HOME": os.environ.get("HOME", "/"),
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "SAM_CLI_TELEMETRY": "0",
+        }
+
+    def start(self) -> None:
+        """Start from nothing; what an earlier emulator of this state folder held is gone."""
+        self.stop()
+        self._control("start", "--port", str(self.port), "--lambda-python", str(_python("runtime")))
+
+    def stop(self) -> None:
+        """End the emulator and all it started; one that does not run is fine."""
+        self._control("stop")
+
+    def client(self, service: str) -> Any:
+        """Make a boto3 client for one of the emulator's services."""
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    def _control(self, verb: str, *arguments: str) -> None:
+        command = [_python("emulator"), "-m", "evergreen_emulator", verb]
+        _run([*map(str, command), "--state", str(self.state), *arguments], os.environ)
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a deployment tells."""
+
+    api_url: str
+    api_key: str
+    data_bucket: str
+    model_bucket: str
+    log_bucket: str
+    drift_function: str
+    retrain_function: str
+    retrain_logs: str
+    failure_queue_url: str
+
+
+def build(emulator: Emulator) -> None:
+    """Run `sam build`."""
+    _run(["sam", "build", "--config-env", "local"], emulator.environ)
+
+
+def deploy(emulator: Emulator) -> Outputs:
+    """Run `sam deploy` against an emulator and read the stack's outputs."""
+    emulator.client("s3").create_bucket(Bucket="evergreen-deployments")
+    _run(["sam", "deploy", "--config-env", "local"], emulator.environ)
+    return outputs(emulator)
+
+
+def outputs(emulator: Emulator) -> Outputs:
+    """Read the outputs of the deployed stack."""
+    (stack,) = emulator.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    found = {o["OutputKey"]: o["OutputValue"] for o in stack["Outputs"]}
+    key = emulator.client("apigateway").get_api_key(apiKey=found["ApiKeyId"], includeValue=True)
+    return Outputs(
+        # the address in the output is AWS's; the emulator answers under this one
+        api_url=f"{emulator.endpoint}/_aws/execute-api/{found['ApiId']}/local",
+        api_key=key["value"],
+        data_bucket=found["DataBucket"],
+        model_bucket=found["ModelBucket"],
+        log_bucket=found["LogBucket"],
+        drift_function=found["DriftFunction"],
+        retrain_function=found["RetrainFunction"],
+        retrain_logs=f"/evergreen/{STACK}/retrain",
+        failure_queue_url=found["FailureQueueUrl"],
+    )
+
+
+def _python(environment: str) -> Path:
+    return TOOLS / environment / "bin/python"
+
+
+def _run(command: list[str], environ: Mapping[str, str]) -> None:
+    """Run a command; its output is shown only where it fails."""
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=dict(environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        lines = done.stdout.strip().splitlines()
+        raise StackError("\n".join(lines[-20:]) or f"{command[0]} failed")

@@ -1,0 +1,140 @@
+"""`make bench`: what Evergreen does against what people would otherwise use.
+
+Every number is a ratio of two measurements taken in turns in the same run, and both sides must
+have given the same answers. The results go to .bench/results.json.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import joblib
+import numpy as np
+from scipy import stats
+
+from evergreen import artifact
+from evergreen.artifact import Artifact, Manifest
+from evergreen.drift import Column
+from evergreen.history import History
+from evergreen.model import Model
+from evergreen.training import train, version_files
+from local.demo.source import find, to_json
+from tests.benchmarks import peer, sklearn_service
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / ".bench/results.json"
+
+
+def main() -> None:
+    """Run all benchmarks, print them, and write them down."""
+    results: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(folder)
+        results["predict_speedup_vs_sklearn"] = predict_speedup(folder)
+        results["cold_import_ratio_vs_sklearn"] = cold_start_ratio(folder)
+    results["drift_speedup_vs_scipy"] = drift_speedup()
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    for key, value in results.items():
+        print(f"{key:36} {value:8.2f}")
+
+
+def prepare(folder: Path) -> None:
+    """Train one model on our generator's customers, for both sides, and pick a customer."""
+    source = find(None, None)
+    frame = source.history()
+    labelled = History.of({"history": frame}).labelled(source.schema)
+    trained = train(source.schema, labelled)
+    files = version_files(source.schema, labelled, trained)
+    for file, content in files.items():
+        (folder / file).write_bytes(content)
+    pipeline = peer.fit(source.schema, frame[~labelled.held_out])
+    joblib.dump(pipeline, folder / "peer.joblib")
+    customer = to_json(source.ordinary(1, seed=99), source.schema)[0]
+    (folder / "customer.json").write_text(json.dumps(customer))
+
+
+def load(folder: Path) -> Model:
+    """Load the model that `prepare` left in a folder."""
+    files = {name: (folder / name).read_bytes() for name in artifact.SERVING}
+    hashes = {name: artifact.sha256(content) for name, content in files.items()}
+    return Model.load(Artifact(Manifest("bench", "", None, "", "", {}, {}, {}, hashes), files))
+
+
+def predict_speedup(folder: Path) -> float:
+    """One customer, p50: our encoding and ONNX against a one-row DataFrame and joblib pipeline."""
+    model, pipeline = load(folder), joblib.load(folder / "peer.joblib")
+    customer = json.loads((folder / "customer.json").read_text())
+
+    def ours() -> float:
+        return float(model.probabilities(model.schema.encode_rows([customer]).matrix)[0])
+
+    def theirs() -> float:
+        return sklearn_service.predict(pipeline, customer)
+
+    _same(ours(), theirs())
+    for _ in range(20):
+        ours(), theirs()
+    times = [(_timed(ours), _timed(theirs)) for _ in range(300)]
+    fast, slow = (statistics.median(side) for side in zip(*times, strict=True))
+    print(f"one customer: {fast * 1e6:.0f} µs against {slow * 1e6:.0f} µs")
+    return slow / fast
+
+
+def cold_start_ratio(folder: Path) -> float:
+    """Process start to first answer: ours against FastAPI, Mangum, boto3, pandas and joblib."""
+    sides = ("tests.benchmarks.evergreen_service", "tests.benchmarks.sklearn_service")
+    commands = [[sys.executable, "-m", side, str(folder)] for side in sides]
+    answers = [_run(command) for command in commands]  # once unmeasured, to warm the disk's cache
+    _same(*answers)
+    times = [[_timed(lambda c=c: _run(c)) for c in commands] for _ in range(5)]
+    ours, theirs = (statistics.median(side) for side in zip(*times, strict=True))
+    print(f"cold start: {ours:.2f} s against {theirs:.2f} s")
+    return ours / theirs
+
+
+def drift_speedup() -> float:
+    """One numeric column, 100,000 log records in 100 pieces: counting against scipy's ks_2samp."""
+    rng = np.random.default_rng(0)
+    baseline = rng.gamma(2, 30, 10_000).round(2).astype(np.float32)
+    current = rng.gamma(2.2, 30, 100_000).round(2).astype(np.float32)
+    column = Column.of("charge", False, baseline)
+    pieces = np.split(current, 100)
+
+    def ours() -> float:
+        return column.kolmogorov_smirnov(sum(column.count(p) for p in pieces))[0]  # type: ignore[arg-type]
+
+    def theirs() -> float:
+        return float(stats.ks_2samp(baseline, np.concatenate(pieces), method="asymp").statistic)
+
+    _same(ours(), theirs(), tolerance=1e-12)
+    times = [(_timed(ours), _timed(theirs)) for _ in range(15)]
+    fast, slow = (statistics.median(side) for side in zip(*times, strict=True))
+    print(f"drift of a column: {fast * 1e3:.1f} ms against {slow * 1e3:.1f} ms")
+    return slow / fast
+
+
+def _run(command: list[str]) -> float:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return float(done.stdout.strip().splitlines()[-1])
+
+
+def _timed(run: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def _same(ours: float, theirs: float, tolerance: float = 1e-5) -> None:
+    if abs(ours - theirs) > tolerance:
+        raise SystemExit(f"the two sides disagree: {ours} and {theirs}")
+
+
+if __name__ == "__main__":
+    main()

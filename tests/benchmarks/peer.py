@@ -1,0 +1,40 @@
+"""The model on the other side of the benchmarks: the same trees behind a DataFrame."""
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from evergreen.features import Categorical, Numeric
+from evergreen.schema import Schema
+from evergreen.training import gradient_boosting
+
+
+def fit(schema: Schema, frame: pd.DataFrame) -> Pipeline:
+    """Fit the same trees on a DataFrame, as scikit-learn's own examples do."""
+    categorical = [f for f in schema.features if isinstance(f, Categorical)]
+    numeric = [f.name for f in schema.features if isinstance(f, Numeric)]
+    encoder = OneHotEncoder(
+        categories=[np.array(f.levels, dtype=object) for f in categorical],
+        handle_unknown="ignore",
+        sparse_output=False,
+    )
+    columns = ColumnTransformer(
+        [("c", encoder, [f.name for f in categorical]), ("n", "passthrough", numeric)]
+    )
+    pipeline = make_pipeline(columns, gradient_boosting(schema)[-1])
+    return pipeline.fit(typed(schema, frame), frame[schema.target] == schema.positive)
+
+
+def typed(schema: Schema, frame: pd.DataFrame) -> pd.DataFrame:
+    """Give the columns of a table of text their types."""
+    frame = frame[list(schema.feature_names)].copy()
+    for feature in schema.features:
+        cells = frame[feature.name]
+        if isinstance(feature, Numeric):
+            frame[feature.name] = pd.to_numeric(cells.where(~cells.isin(schema.missing)))
+        else:
+            levels = {str(level): level for level in feature.levels}
+            frame[feature.name] = cells.map(levels).astype(object)
+    return frame
