@@ -37,7 +37,11 @@ def adapter() -> Mangum:
     """The API, wired to the champion and the inference log."""
     settings = Settings.read(os.environ)
     shipper = Shipper(inference_log.client(), settings.log_stream, keep_in_function_log)
-    return Mangum(create_app(champion(), shipper.ship), lifespan="off")
+    return Mangum(
+        create_app(champion(), shipper.ship),
+        lifespan="off",
+        text_mime_types=["text/", "application/json", "application/problem+json"],
+    )
 
 
 def keep_in_function_log(lines: Sequence[bytes]) -> None:

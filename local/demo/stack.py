@@ -110,7 +110,8 @@ def outputs(emulator: Emulator) -> Outputs:
         log_bucket=found["LogBucket"],
         drift_function=found["DriftFunction"],
         retrain_function=found["RetrainFunction"],
-        retrain_logs=f"/evergreen/{STACK}/retrain",
+        # the emulator does not know of LoggingConfig
+        retrain_logs=f"/aws/lambda/{found['RetrainFunction']}",
         failure_queue_url=found["FailureQueueUrl"],
     )
 

@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from threadpoolctl import threadpool_limits
 
 from evergreen import artifact, evaluation
 from evergreen.drift import Baseline
@@ -34,6 +35,7 @@ MIN_OUTCOMES = 20
 _GOLDEN_ROWS = 64
 _PARITY_ROWS = 500
 _SEED = 0
+_SMALL = 100_000  # rows; below, threads gain little and, where cores are shared, cost a lot
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,11 @@ def train(schema: Schema, labelled: Labelled) -> Trained:
 
     """
     _require_enough(labelled)
+    with threadpool_limits(1 if len(labelled.left) < _SMALL else None, user_api="openmp"):
+        return _train(schema, labelled)
+
+
+def _train(schema: Schema, labelled: Labelled) -> Trained:
     rest = ~labelled.held_out
     matrix, left = labelled.matrix[rest], labelled.left[rest]
     unseen, unseen_left = labelled.matrix[labelled.held_out], labelled.left[labelled.held_out]
