@@ -98,7 +98,7 @@ def to_json(frame: pd.DataFrame, schema: Schema) -> list[dict[str, Any]]:
         if isinstance(feature, Numeric):
             kinds[feature.name] = _whole if feature.integer else float
         else:
-            kinds[feature.name] = str
+            kinds[feature.name] = {str(level): level for level in feature.levels}.__getitem__
     columns = [
         [None if cell in schema.missing else kind(cell) for cell in frame[name]]
         for name, kind in kinds.items()

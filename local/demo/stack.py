@@ -35,8 +35,8 @@ class Emulator:
     def environ(self) -> dict[str, str]:
         """The environment in which AWS clients talk to the emulator, and to nothing else."""
         return {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
             "PATH": f"{TOOLS / 'sam/bin'}:{TOOLS / 'uv/bin'}:{os.environ['PATH']}",
-            "HOME": os.environ.get("HOME", "/"),
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
