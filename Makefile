@@ -37,7 +37,7 @@ logs: ## Follow LocalStack's log
 	@.tools/emulator/bin/python -m evergreen_emulator logs --follow --state $(STATE)
 
 build: $(ENVIRONMENTS) ## Build the functions and layers (ARCH=x86_64 or arm64)
-	@sam build
+	@sam build --parameter-overrides Architecture=$(ARCH)
 
 deploy: build ## Deploy to AWS with your credentials: ENV=dev or prod
 	@sam deploy --config-env $(ENV) --parameter-overrides Stage=$(ENV) Architecture=$(ARCH)
@@ -65,6 +65,20 @@ format: .venv/.ready ## Format the code
 
 bench: .venv/.ready ## Measure against what people would otherwise use → .bench/results.json
 	@$(PYTHON) -m tests.benchmarks
+
+# In this order: the layers agree with each other, and the developers' environment with both.
+LOCKS := local/uv local/sam local/runtime layers/serving layers/training .
+COMPILE := $(UV) pip compile --quiet --generate-hashes --no-header --python-version 3.13
+
+locks: | $(UV) ## Lock every environment anew, in the newest versions
+	@for folder in $(LOCKS); do \
+		echo "Locking $$folder"; \
+		excludes=$$(ls $$folder/excludes.txt 2>/dev/null || true); \
+		$(COMPILE) --upgrade $${excludes:+--excludes $$excludes} \
+			$$folder/requirements.in -o $$folder/requirements.txt; \
+	done
+	@echo "Locking local/emulator"  # as of the days of its last free release; newer ones break it
+	@$(COMPILE) --exclude-newer 2026-03-01 local/emulator/requirements.in -o local/emulator/requirements.txt
 
 clean: down ## Remove what was built and installed
 	rm -rf .venv .tools .local .aws-sam .bench

@@ -33,7 +33,14 @@ def create_app(champion: Champion, ship: Callable[[Sequence[Record]], None]) -> 
         ship: takes the record of every prediction before the answer is given.
 
     """
-    app = FastAPI(title="Evergreen", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="Evergreen",
+        description="Which customers will leave. An error of any kind is a problem document.",
+        responses=docs.PROBLEMS,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
     problems.install(app)
     docs.install(app, champion)
 
@@ -78,7 +85,7 @@ def create_app(champion: Champion, ship: Callable[[Sequence[Record]], None]) -> 
             }
         )
 
-    @app.get("/health")
+    @app.get("/health", openapi_extra={"security": []})
     async def health() -> Response:
         """Say that the function runs, whatever else is the case."""
         return _json({"status": "ok"})

@@ -18,11 +18,46 @@ from evergreen.errors import NoModelError
 
 _ASSETS = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
 
+_PROBLEM = {
+    "title": "Problem",
+    "description": "An error, as RFC 9457 has it.",
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What is wrong, and what to do about it"},
+        "errors": {
+            "type": "array",
+            "description": "For customers who don't fit the schema: every value that is wrong",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "index": {"type": "integer", "description": "Which customer, from 0"},
+                    "field": {"type": "string"},
+                    "message": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "Any error",
+        "content": {
+            "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+        },
+    }
+}
+"""How every route's errors are described."""
+
 
 def body(schema: str) -> dict[str, Any]:
     """Describe a request body by the name of one of the description's schemas."""
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
-    return {"requestBody": {"required": True, "content": content}, "security": [{"ApiKey": []}]}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def install(app: FastAPI, champion: Champion) -> None:
@@ -63,6 +98,7 @@ def describe(app: FastAPI, champion: Champion) -> dict[str, Any]:
         customer = {"type": "object", "description": "No model has been trained yet."}
     components = description.setdefault("components", {})
     components.setdefault("schemas", {}).update(
+        Problem=_PROBLEM,
         Customer=customer,
         Customers={
             "type": "array",
@@ -74,6 +110,7 @@ def describe(app: FastAPI, champion: Champion) -> dict[str, Any]:
     components["securitySchemes"] = {
         "ApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"}
     }
+    description["security"] = [{"ApiKey": []}]
     description["servers"] = [{"url": "."}]
     return description
 

@@ -79,6 +79,7 @@ class Outputs:
     model_bucket: str
     log_bucket: str
     drift_function: str
+    score_function: str
     retrain_function: str
     retrain_logs: str
     failure_queue_url: str
@@ -109,6 +110,7 @@ def outputs(emulator: Emulator) -> Outputs:
         model_bucket=found["ModelBucket"],
         log_bucket=found["LogBucket"],
         drift_function=found["DriftFunction"],
+        score_function=found["ScoreFunction"],
         retrain_function=found["RetrainFunction"],
         # the emulator does not know of LoggingConfig
         retrain_logs=f"/aws/lambda/{found['RetrainFunction']}",

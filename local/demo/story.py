@@ -144,6 +144,7 @@ class Story:
         """Return a command that asks the API for a prediction."""
         return (
             f"curl -s {self.stack.api_url}/predict -H 'x-api-key: {self.stack.api_key}'"
+            " -H 'content-type: application/json'"
             f" -d '{json.dumps(self._someone())}'"
         )
 

@@ -117,9 +117,10 @@ class Schema:
             Problem(index, name, self._unknown(name))
             for index, row in enumerate(rows)
             if not row.keys() <= self._inputs
-            for name in row.keys() - self._inputs
+            for name in row
+            if name not in self._inputs
         ]
-        return Encoded(matrix, sorted(problems + unknown) if unknown else problems)
+        return Encoded(matrix, sorted(unknown + problems, key=lambda p: p.row))
 
     def labels(self, values: Iterable[str]) -> tuple[npt.NDArray[np.bool_], list[Problem]]:
         """Whether each customer left, shape (rows,), from the text of the target's column."""
