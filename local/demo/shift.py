@@ -65,8 +65,8 @@ def _moved(
         return None, 0.0
     gap = float((known[left].mean() - known[~left].mean()) / (known.std() or 1.0))
     target = known.quantile(0.95 if gap > 0 else 0.05)
-    values = pd.to_numeric(drawn.mask(drawn.isin(missing)))
-    values = (0.2 * values + 0.8 * target).clip(feature.low, feature.high)
-    values = values.round(0 if feature.integer else 2)
-    text = values.map(lambda v: f"{v:.0f}" if feature.integer else f"{v:.2f}", na_action="ignore")
-    return text.where(values.notna(), drawn), abs(gap)
+    values = pd.to_numeric(drawn.mask(drawn.isin(missing))).to_numpy(dtype=np.float64)
+    values = np.clip(0.2 * values + 0.8 * float(target), feature.low, feature.high)
+    digits = 0 if feature.integer else 2
+    text = pd.Series([f"{value:.{digits}f}" for value in values], index=drawn.index)
+    return text.mask(np.isnan(values), drawn), abs(gap)
