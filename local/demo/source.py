@@ -3,13 +3,14 @@
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
 
 from evergreen.errors import InputError
-from evergreen.features import Numeric
+from evergreen.features import Categorical, Numeric
 from evergreen.history import History, read_table
 from evergreen.schema import Schema
 from local.demo import customers, shift
@@ -98,12 +99,16 @@ def to_json(frame: pd.DataFrame, schema: Schema) -> list[dict[str, Any]]:
         if isinstance(feature, Numeric):
             kinds[feature.name] = _whole if feature.integer else float
         else:
-            kinds[feature.name] = {str(level): level for level in feature.levels}.__getitem__
+            kinds[feature.name] = partial(_level, feature)
     columns = [
         [None if cell in schema.missing else kind(cell) for cell in frame[name]]
         for name, kind in kinds.items()
     ]
     return [dict(zip(kinds, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _level(feature: Categorical, cell: str) -> object:
+    return feature.levels[int(feature.table[cell])]
 
 
 def _whole(cell: str) -> int:

@@ -9,6 +9,7 @@ from sklearn.preprocessing import OneHotEncoder
 from evergreen.features import Categorical, Numeric
 from evergreen.schema import Schema
 from evergreen.training import gradient_boosting
+from local.demo.source import to_json
 
 
 def fit(schema: Schema, frame: pd.DataFrame) -> Pipeline:
@@ -24,17 +25,5 @@ def fit(schema: Schema, frame: pd.DataFrame) -> Pipeline:
         [("c", encoder, [f.name for f in categorical]), ("n", "passthrough", numeric)]
     )
     pipeline = make_pipeline(columns, gradient_boosting(schema)[-1])
-    return pipeline.fit(typed(schema, frame), frame[schema.target] == schema.positive)
-
-
-def typed(schema: Schema, frame: pd.DataFrame) -> pd.DataFrame:
-    """Give the columns of a table of text their types."""
-    frame = frame[list(schema.feature_names)].copy()
-    for feature in schema.features:
-        cells = frame[feature.name]
-        if isinstance(feature, Numeric):
-            frame[feature.name] = pd.to_numeric(cells.where(~cells.isin(schema.missing)))
-        else:
-            levels = {str(level): level for level in feature.levels}
-            frame[feature.name] = cells.map(levels).astype(object)
-    return frame
+    typed = pd.DataFrame(to_json(frame, schema))[list(schema.feature_names)]
+    return pipeline.fit(typed, (frame[schema.target] == schema.positive).to_numpy())

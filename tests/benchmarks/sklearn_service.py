@@ -22,7 +22,7 @@ def main() -> None:
     """Start, answer one request, and print the probability."""
     pipeline = joblib.load(Path(sys.argv[1], "peer.joblib"))
     for service in ("s3", "firehose"):
-        boto3.client(service, region_name="us-east-1")  # type: ignore[call-overload]
+        boto3.client(service)
     app = FastAPI()
 
     @app.post("/predict")
