@@ -7,7 +7,7 @@ SHELL := /bin/bash
 PORT ?= 4566
 ARCH ?= x86_64
 ENV ?= dev
-STATE := .local/state
+STATE ?= .local/state
 
 # uv: the machine's own where it works, else one in .tools
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(CURDIR)/.tools/uv/bin/uv)
@@ -25,10 +25,10 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(ENVIRONMENTS) ## Run the whole loop on this machine, on our customers or on yours: DATA=file.csv [SCHEMA=file.json]
-	@$(PYTHON) -m local.demo demo --port $(PORT) $(if $(DATA),--data "$(DATA)") $(if $(SCHEMA),--schema "$(SCHEMA)")
+	@$(PYTHON) -m local.demo demo --port $(PORT) --state $(STATE) $(if $(DATA),--data "$(DATA)") $(if $(SCHEMA),--schema "$(SCHEMA)")
 
 up: $(ENVIRONMENTS) ## Start LocalStack and deploy the template, empty
-	@$(PYTHON) -m local.demo up --port $(PORT)
+	@$(PYTHON) -m local.demo up --port $(PORT) --state $(STATE)
 
 down: ## Stop LocalStack and everything it runs
 	@[ ! -x .tools/emulator/bin/python ] || .tools/emulator/bin/python -m evergreen_emulator stop --state $(STATE)

@@ -88,14 +88,10 @@ def main() -> int:
     for number in _SIGNALS:
         signal.signal(number, signal.default_int_handler)
     try:
-        app(standalone_mode=False)
+        return int(app(standalone_mode=False) or 0)  # typer returns 130 when it is interrupted
     except (InputError, StackError, StoryError) as error:
         console.print(f"[red]✗[/] {escape(str(error))}", highlight=False)
         return 1
-    except KeyboardInterrupt:
-        console.print("[red]✗[/] interrupted")
-        return 130
-    return 0
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         python = TOOLS / name / "bin/python"
         require(python.exists(), f"{python} is missing: run make test, which installs it")
     state = tmp_path_factory.mktemp("localstack")
-    emulator = Emulator(_free_port(), state)
+    emulator = Emulator(free_port(), state)
     emulator.start()
     try:
         build(emulator)
@@ -77,7 +77,7 @@ def telco() -> Path:
     return path
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]

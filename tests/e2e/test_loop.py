@@ -152,8 +152,8 @@ def test_a_broken_champion_is_refused_while_the_one_before_serves(
     broken = "29990101T000000Z-00000000"
     for name, content in files.items():
         bucket.put(keys.model_file(broken, name), content)
-    manifest = registry.manifest(sound.version).to_bytes().replace(
-        sound.version.encode(), broken.encode()
+    manifest = (
+        registry.manifest(sound.version).to_bytes().replace(sound.version.encode(), broken.encode())
     )
     bucket.put(keys.model_file(broken, keys.MANIFEST), manifest)
     bucket.put(keys.model_file(broken, artifact.ONNX), b"not a model")
