@@ -9,10 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import yaml
 
 from evergreen import artifact, inference_log, keys
 from evergreen.registry import Registry
 from local.demo.source import to_json
+from local.demo.stack import ROOT
 from local.demo.story import TRAFFIC, UPLOAD, Story
 
 from .conftest import Deployed
@@ -221,3 +223,12 @@ def _failure(deployed: Deployed) -> str | None:
         sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return str(message["Body"])
     return None
+
+
+@pytest.mark.parametrize("function", ["Predict", "Score", "Drift", "Retrain"])
+def test_a_function_with_its_layers_fits_into_lambda(deployed: Deployed, function: str) -> None:
+    template = yaml.safe_load((ROOT / ".aws-sam/build/template.yaml").read_text())
+    layers = template["Resources"][f"{function}Function"]["Properties"]["Layers"]
+    folders = [f"{function}Function", *(layer["Ref"] for layer in layers)]
+    files = (f for name in folders for f in (ROOT / ".aws-sam/build" / name).rglob("*"))
+    assert 0 < sum(file.stat().st_size for file in files if file.is_file()) < 262_144_000
