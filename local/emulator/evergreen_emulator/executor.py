@@ -153,13 +153,9 @@ class ProcessExecutor(RuntimeExecutor):  # type: ignore[misc]
             self._sandbox = None
 
     def _environ(self, code: Path) -> dict[str, str]:
-        settings = self.function_version.config
-        given = self._given
-        if settings.snap_start and settings.snap_start["OptimizationStatus"] == "On":
-            # the runtime then runs the snapshot's hooks, though no snapshot is taken
-            given = {**given, "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
+        declared = self.function_version.config.environment or {}
         opt = layers.merged(self.function_version)
-        return variables(given, settings.environment or {}, code, opt, self._scratch)
+        return variables(self._given, declared, code, opt, self._scratch)
 
 
 class ProcessExecutorPlugin(RuntimeExecutorPlugin):  # type: ignore[misc]

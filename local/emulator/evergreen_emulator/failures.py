@@ -26,13 +26,13 @@ class Failure(Exception):
 
 
 class InitFailed(Failure):
-    """The runtime's own report of a handler that does not load."""
-
-    error_type = "Runtime.InitError"
+    """The runtime's own report of a handler that does not load; it has logged that itself."""
 
     def __init__(self, report: bytes) -> None:
-        super().__init__("Runtime failed to load the handler")
         self._report = report
+        error = json.loads(report)
+        self.error_type = error["errorType"]
+        super().__init__(error["errorMessage"])
 
     def payload(self, request_id: str) -> bytes:
         """The runtime's report, word for word."""

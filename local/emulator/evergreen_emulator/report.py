@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from evergreen_emulator.failures import Failure, TimedOut
+from evergreen_emulator.failures import Failure, InitFailed, TimedOut
 
 MB = 1 << 20
 
@@ -35,7 +35,7 @@ class Report:
 
     def _failure_line(self) -> str:
         match self.failure:
-            case None:
+            case None | InitFailed():
                 return ""
             case TimedOut():
                 now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -95,13 +95,11 @@ class RuntimeApi:
             case "GET", "invocation", "next":
                 self._waiting = stream
                 return self.requests.append(Request(Kind.NEXT, body))
-            case "GET", "restore", "next":
-                return _reply(stream, HTTPStatus.OK)  # nothing was frozen: restored at once
             case "POST", "invocation", _, "response":
                 kind = Kind.RESPONSE
             case "POST", "invocation", _, "error":
                 kind = Kind.ERROR
-            case "POST", "init" | "restore", "error":
+            case "POST", "init", "error":
                 kind = Kind.INIT_ERROR
             case _:
                 return _reply(stream, HTTPStatus.NOT_FOUND)
