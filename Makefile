@@ -85,14 +85,11 @@ clean: down ## Remove what was built and installed
 
 # ------------------------------------------------------------ environments
 
-.tools/uv/bin/uv: local/uv/requirements.txt
+$(CURDIR)/.tools/uv/bin/uv: local/uv/requirements.txt
 	@echo "Installing uv below .tools"
 	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
 		--target .tools/uv --upgrade --require-hashes -r $<
 	@touch $@
-
-$(dir $(UV))uv:
-	@true
 
 .venv/.ready: requirements.txt pyproject.toml | $(UV)
 	@echo "Installing the developers' environment"
