@@ -11,6 +11,7 @@ STATE ?= .local/state
 
 # uv: the machine's own where it works, else one in .tools
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(CURDIR)/.tools/uv/bin/uv)
+SYSTEM_PYTHON := $(shell command -v python3 || echo python3)
 export PATH := $(CURDIR)/.tools/sam/bin:$(dir $(UV)):$(PATH)
 export LAYER_ARCH := $(ARCH)
 export SAM_CLI_TELEMETRY := 0
@@ -87,7 +88,8 @@ clean: down ## Remove what was built and installed
 
 $(CURDIR)/.tools/uv/bin/uv: local/uv/requirements.txt
 	@echo "Installing uv below .tools"
-	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
+	@$(SYSTEM_PYTHON) -m pip --version > /dev/null || { echo "python3 has no pip: install it, or uv" >&2; exit 1; }
+	@$(SYSTEM_PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
 		--target .tools/uv --upgrade --require-hashes -r $<
 	@touch $@
 

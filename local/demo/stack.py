@@ -43,6 +43,7 @@ class Emulator:
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
             "SAM_CLI_TELEMETRY": "0",
+            "SAM_CLI_POLL_DELAY": "1",  # seconds; its default is meant for AWS
         }
 
     def start(self) -> None:

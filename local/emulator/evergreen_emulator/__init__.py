@@ -1,9 +1,10 @@
 """LocalStack without Docker: every Lambda execution environment is a process of this machine.
 
-    server     LocalStack, configured and patched          python -m evergreen_emulator run | start
-    executor   LocalStack's view of an environment         (found through its entry point)
-    sandbox    one runtime process, from boot to death     bootstrap is its first code
-    runtime_api, output, layers, variables, report         what a sandbox consists of
+Its command line is `python -m evergreen_emulator` (`__main__`, `control`, `state`). It starts
+LocalStack (`server`, `settings`, `patches`), which asks the `executor` for environments. Each has a
+`sandbox`: a `process`, whose first code is `bootstrap`, served through its `runtime_api`.
 
-Linux only, as are the layers it runs.
+Not as on AWS: /tmp is this machine's and only TMPDIR is private, the code is not write-protected,
+there is no share of a CPU that goes with MemorySize, and memory is looked at four times a second.
+Linux only, as are the layers.
 """

@@ -15,7 +15,8 @@ from evergreen_emulator.state import EmulatorError, Instance, State
 from evergreen_emulator.variables import RUNTIME
 
 _HEALTHY_WITHIN = 90.0
-_TERM_GRACE = 10.0
+_TERM_GRACE = 3.0
+"""Short: LocalStack has nothing to save, and would wait for functions that are at work."""
 _KILL_GRACE = 5.0
 
 

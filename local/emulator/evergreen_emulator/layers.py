@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 import threading
+from hashlib import sha256
 from pathlib import Path
 
 from localstack.services.lambda_.invocation.lambda_models import FunctionVersion
@@ -17,10 +18,11 @@ def merged(version: FunctionVersion) -> Path:
     Made once for each combination of layers, and of hard links: a layer of 200 MB costs no copy.
     """
     layers = [layer.code for layer in version.config.layers]
-    opt = Path(tempfile.gettempdir(), "lambda", "opt", "-".join(c.id for c in layers) or "empty")
+    name = sha256("\n".join(code.id for code in layers).encode()).hexdigest()[:16]
+    opt = Path(tempfile.gettempdir(), "lambda", "opt", name)
     with _merging:
         if not opt.exists():
-            part = opt.with_name(f"{opt.name}.part")
+            part = opt.with_suffix(".part")
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir(parents=True)
             for code in layers:

@@ -65,9 +65,9 @@ class Sandbox:
     def boot(self, timeout: float) -> None:
         """Wait until the handler is loaded and the runtime asks for its first event."""
         request = self._next(timeout)
+        self._note_memory(self._process.peak)
         if request.kind is not Kind.NEXT:
             raise InitFailed(request.body)
-        self._note_memory(self._process.peak)
 
     def invoke(self, event: Event, timeout: float) -> Answer:
         """Hand an event to the runtime and wait for its answer.
