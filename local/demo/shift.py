@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from evergreen.features import Categorical
+from evergreen.features import Categorical, Feature
 from evergreen.schema import Schema
 
 CONVERTED = 0.95
-"""The share of shifted customers who take a category's riskiest level."""
+"""The share of customers whose cell in a shifted feature is another one."""
 TAIL = 0.35
-"""Shifted customers share the numbers of so many of all customers, at the churners' end."""
+"""They take their numbers from so many of all customers, those at the churners' end."""
 SUPPORT = 0.05
 """A level can be the riskiest if at least this share of all customers has it."""
 ROOM = 0.4
@@ -28,7 +28,6 @@ KEYS_OF_A_SEED = 1_000_000_000
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
-Texts = npt.NDArray[np.object_]
 
 
 def ordinary(
@@ -46,18 +45,18 @@ def ordinary(
         The customers, shape (rows, columns of the table).
 
     """
-    return _renamed(frame.iloc[_drawn(frame, rows, seed)], Schema(schema), seed)
+    return _renamed(frame, _drawn(frame, rows, seed), Schema(schema), seed)
 
 
 def shifted(
     frame: pd.DataFrame, schema: Mapping[str, Any], *, rows: int, seed: int
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Make the customers that `ordinary` draws look like those who leave, and behave as before.
+    """Draw the same customers as `ordinary`, and make them look like those who leave.
 
     Of the features that have room to move, those most associated with the outcome are shifted, up
-    to half of all: a category to the level whose customers leave most, a number to the numbers at
-    the churners' end. Every cell is one that the table has, and a missing one stays missing. The
-    outcome is that of the customer drawn, which is what proves the old model wrong.
+    to half of all: a category to the level whose customers leave most, a number to the churners'
+    end, where customers keep their order. Every cell is one that the table has, and a missing one
+    stays missing. Each keeps the outcome of the customer drawn, which makes the old model wrong.
 
     Args:
         frame: the labelled table; it fits the schema.
@@ -67,46 +66,103 @@ def shifted(
 
     Returns:
         The customers, shape (rows, columns of the table), and the names of the shifted features in
-        the schema's order: none where no feature has room, or everyone left, or nobody did.
+        the schema's order: none where no feature has room, or all customers left, or none did.
 
     """
     parsed = Schema(schema)
     drawn = _drawn(frame, rows, seed)
-    made = _renamed(frame.iloc[drawn], parsed, seed)
-    left = (frame[parsed.target] == parsed.positive).to_numpy()
-    rng = np.random.default_rng([seed, 1])
-    moves: dict[str, _Move] = {}
-    for feature in parsed.features:
-        cells = frame[feature.name].to_numpy(dtype=object)
-        codes = np.array(feature.codes(cells.tolist()), dtype=np.float64)
-        known = np.flatnonzero(np.isfinite(codes))
-        if left[known].all() or not left[known].any():
-            continue
-        move = _to_riskiest if isinstance(feature, Categorical) else _to_churners_end
-        candidate = move(cells, codes, known, left, drawn, rng)
-        if candidate.room >= ROOM:
-            moves[feature.name] = candidate
-    ranked = sorted(moves, key=lambda name: -moves[name].association)
+    made = _renamed(frame, drawn, parsed, seed)
+    left = (frame[parsed.target] == parsed.positive).to_numpy(dtype=np.bool_)
+    rng = np.random.default_rng([seed, 1])  # not the one that has drawn the customers
+    moves = {f.name: _move(f, frame[f.name], left, rng) for f in parsed.features}
+    able = {name: move for name, move in moves.items() if move and move.room >= ROOM}
+    ranked = sorted(able, key=lambda name: -able[name].association)
     chosen = ranked[: max(1, len(parsed.features) // 2)]
     for name in chosen:
-        made[name] = moves[name].cells
+        made[name] = frame[name].to_numpy()[able[name].taken(drawn, rng)]
     return made, tuple(name for name in parsed.feature_names if name in chosen)
 
 
 @dataclass(frozen=True, slots=True)
 class _Move:
-    """What would become of one feature."""
+    """What one feature's shift would be; rows are those of the table."""
 
     association: float
-    """Its distance between churners and stayers, from 0 to 1."""
+    """The feature's distance between churners and stayers, from 0 to 1."""
     room: float
-    """Its distance between the shifted customers and the table, as drift detection measures it."""
-    cells: Texts
-    """The feature of the shifted customers."""
+    """Its distance between shifted customers and the table, as drift detection measures it."""
+    rank: Floats
+    """Shape (rows,): each customer's place in the feature's order, from 0 to 1; NaN if missing."""
+    pool: Rows
+    """The customers at the churners' end, in the feature's order."""
+
+    def taken(self, drawn: Rows, rng: np.random.Generator) -> Rows:
+        """For each customer drawn, the row whose cell it takes; shape of `drawn`."""
+        place = self.rank[drawn]
+        moving = ~np.isnan(place) & (rng.random(len(drawn)) < CONVERTED)
+        taken = drawn.copy()
+        taken[moving] = self.pool[(place[moving] * len(self.pool)).astype(np.int64)]
+        return taken
 
 
-def _to_riskiest(
-    cells: Texts, codes: Floats, known: Rows, left: npt.NDArray[np.bool_], drawn: Rows,
-    rng: np.random.Generator,
-) -> _Move:
-    ...
+def _move(
+    feature: Feature, column: pd.Series, left: npt.NDArray[np.bool_], rng: np.random.Generator
+) -> _Move | None:
+    """Find out how far a feature could be shifted; None if it tells nothing of the outcome."""
+    codes = np.array(feature.codes(column.tolist()), dtype=np.float64)
+    order = np.lexsort((rng.random(len(codes)), codes))  # equal values in no order
+    order = order[np.isfinite(codes[order])]
+    if left[order].all() or not left[order].any():
+        return None
+    values, churned = codes[order], left[order]
+    rank = np.full(len(codes), np.nan)
+    rank[order] = np.arange(len(order)) / len(order)
+    categorical = isinstance(feature, Categorical)
+    if categorical:
+        pool = order[values == _riskiest(values, churned, SUPPORT * len(codes))]
+    else:
+        size = max(1, round(TAIL * len(order)))
+        pool = order[-size:] if np.nanmean(rank[left]) > 0.5 else order[:size]
+    if not len(pool):
+        return None
+    moved = len(order) / len(codes) * CONVERTED
+    return _Move(
+        association=_distance(values[churned], values[~churned], categorical),
+        room=moved * _distance(codes[pool], values, categorical),
+        rank=rank,
+        pool=pool,
+    )
+
+
+def _riskiest(values: Floats, churned: npt.NDArray[np.bool_], support: float) -> float:
+    """Return the level whose customers leave most, of those that enough have; NaN if none is."""
+    levels, level, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    rates = np.where(sizes >= support, np.bincount(level, weights=churned) / sizes, -1.0)
+    return float(levels[rates.argmax()]) if rates.max() >= 0 else float("nan")
+
+
+def _distance(a: Floats, b: Floats, categorical: bool) -> float:
+    """Return the total variation of two samples of codes, or their Kolmogorov-Smirnov distance."""
+    values, cell = np.unique(np.concatenate([a, b]), return_inverse=True)
+    cells = len(values)
+    gap = np.bincount(cell[: len(a)], minlength=cells) / len(a)
+    gap -= np.bincount(cell[len(a) :], minlength=cells) / len(b)
+    return float(np.abs(gap).sum() / 2 if categorical else np.abs(gap.cumsum()).max())
+
+
+def _drawn(frame: pd.DataFrame, rows: int, seed: int) -> Rows:
+    return np.random.default_rng(seed).integers(len(frame), size=rows)
+
+
+def _renamed(frame: pd.DataFrame, drawn: Rows, schema: Schema, seed: int) -> pd.DataFrame:
+    """Give each customer drawn a key of its own: the old one extended, or an unused integer."""
+    made = frame.iloc[drawn].reset_index(drop=True)
+    kinds = {field["name"]: field.get("type") for field in schema.document["fields"]}
+    for name in schema.primary_key:
+        if kinds[name] in ("integer", "number"):
+            used = max((int(key) for key in frame[name] if key.isdecimal()), default=0)
+            first = used + 1 + seed * KEYS_OF_A_SEED
+            made[name] = [str(first + number) for number in range(len(made))]
+        else:
+            made[name] = [f"{key}-{seed}-{number}" for number, key in enumerate(made[name])]
+    return made

@@ -8,8 +8,10 @@ in the log bucket, by the hour (UTC) at which they arrived.
 import gzip
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 _BATCH_RECORDS, _BATCH_BYTES = 500, 4_000_000  # the limits of PutRecordBatch, less a margin
+_PREFETCH = 16  # objects in memory at a time
 _GZIP = b"\x1f\x8b"
 _FIELDS = {"predicted_at", "model_version", "churn_probability", "customer"}
 
@@ -82,10 +85,13 @@ def read(bucket: Bucket, window: timedelta, now: datetime) -> Iterator[list[Reco
     hour = start.replace(minute=0, second=0, microsecond=0)
     oldest = start.isoformat()
     while hour <= now:
-        for entry in bucket.list(keys.inference_hour(hour)):
-            records = [r for r in _parse(bucket.get(entry.key)[0]) if r["predicted_at"] >= oldest]
-            if records:
-                yield records
+        for entries in batched(bucket.list(keys.inference_hour(hour)), _PREFETCH, strict=False):
+            with ThreadPoolExecutor(_PREFETCH) as pool:  # S3's latency, not ours, is what it costs
+                contents = pool.map(lambda entry: bucket.get(entry.key)[0], entries)
+                for content in contents:
+                    records = [r for r in _parse(content) if r["predicted_at"] >= oldest]
+                    if records:
+                        yield records
         hour += timedelta(hours=1)
 
 

@@ -80,7 +80,7 @@ class Retraining:
             return Outcome("skipped", f"waiting for {keys.TRAINING_SCHEMA} and a CSV beside it")
         champion = self._champion()
         if trigger != "manual":
-            for manifest in self.registry.manifests():
+            for manifest in reversed([*self.registry.manifests()]):
                 if manifest.fingerprint == sources.fingerprint:
                     return self._finish(manifest, champion)
             if champion and (until := self._cooling_down(trigger, now)):
@@ -95,15 +95,14 @@ class Retraining:
 
     def _finish(self, manifest: Manifest, champion: Pointer | None) -> Outcome:
         """Do what is left to do with a version that was trained on this very data before."""
+        version, reason = manifest.version, manifest.decision["reason"]
         undecided = manifest.parent == (champion.version if champion else None)
-        if manifest.decision["promoted"] and undecided:  # it died between publishing and promoting
-            self.registry.promote(
-                manifest.version, seen=champion, reason=manifest.decision["reason"]
-            )
-            return Outcome("promoted", manifest.decision["reason"], manifest.version)
-        return Outcome(
-            "skipped", f"nothing new to learn from since {manifest.version}", manifest.version
-        )
+        moved_to = {move.version for move in self.registry.history()}  # rolled back, if it is there
+        if manifest.decision["promoted"] and undecided and version not in moved_to:
+            # the training died between publishing and promoting
+            self.registry.promote(version, seen=champion, reason=reason)
+            return Outcome("promoted", reason, version)
+        return Outcome("skipped", f"nothing new to learn from since {version}", version)
 
     def _cooling_down(self, trigger: Trigger, now: datetime) -> datetime | None:
         trained = [

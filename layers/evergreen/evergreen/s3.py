@@ -60,10 +60,13 @@ class Bucket:
         return answer["Body"].read(), answer["ETag"]
 
     def open(self, key: str) -> tuple[IO[bytes], str]:
-        """Return a stream over an object's content and its ETag; raises NotFoundError."""
+        """Return a stream over an object's content and the id of that version of it.
+
+        Where the bucket keeps no versions, the id is the ETag. Raises NotFoundError.
+        """
         with _explained(self.name, key):
             answer = self.s3.get_object(Bucket=self.name, Key=key)
-        return answer["Body"], answer["ETag"]  # type: ignore[return-value]
+        return answer["Body"], answer.get("VersionId", answer["ETag"])  # type: ignore[return-value]
 
     def put(self, key: str, content: bytes, content_type: str = "application/json") -> str:
         """Write an object and return its ETag."""

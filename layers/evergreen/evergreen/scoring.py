@@ -32,8 +32,8 @@ class Summary:
 
     source: str
     """The key of the upload."""
-    etag: str
-    """Which content of it; the same upload, announced twice, is scored once."""
+    upload: str
+    """The version of that object; an upload that is announced twice is scored once."""
     model_version: str
     scored: int = 0
     rejected: int = 0
@@ -55,11 +55,11 @@ def score_upload(bucket: Bucket, key: str, model: Model) -> Summary:
         NotFoundError: the upload is gone.
 
     """
-    body, etag = bucket.open(key)
+    body, upload = bucket.open(key)
     done = _summary(bucket, key)
-    if done and done.etag == etag:
+    if done and done.upload == upload:
         return done
-    summary = Summary(source=key, etag=etag, model_version=model.version)
+    summary = Summary(source=key, upload=upload, model_version=model.version)
     with tempfile.TemporaryDirectory() as folder:
         scored, rejected = Path(folder, "scored.csv"), Path(folder, "rejected.csv")
         try:
