@@ -147,8 +147,9 @@ def _choice(
 ) -> npt.NDArray[np.str_]:
     """Draw a level for each customer, by other weights (per cent) for customers of the new kind."""
     usual = rng.choice(levels, len(new), p=np.array(weights) / 100)
-    other = rng.choice(levels, len(new), p=np.array(new_weights or weights) / 100)
-    return np.where(new, other, usual)
+    if new_weights is None:
+        return usual
+    return np.where(new, rng.choice(levels, len(new), p=np.array(new_weights) / 100), usual)
 
 
 def _text(values: npt.NDArray[np.float64 | np.int64], digits: int) -> list[str]:

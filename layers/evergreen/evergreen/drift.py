@@ -76,7 +76,7 @@ class Column:
         reference[1::2] = self.counts
         gaps = np.cumsum(reference) / here - np.cumsum(cells) / there
         statistic = float(np.abs(gaps).max())
-        rows = np.round(here * there / (here + there))
+        rows = max(1.0, np.round(here * there / (here + there)))  # 0 for one row and one row
         return statistic, float(np.clip(stats.kstwo.sf(statistic, rows), 0, 1))
 
     def chi_squared(self, cells: Cells) -> tuple[float, float, float]:

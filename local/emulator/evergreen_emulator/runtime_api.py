@@ -3,6 +3,7 @@
 import socket
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
@@ -45,7 +46,7 @@ class RuntimeApi:
         self._selector = selector
         self._waiting: BufferedRWPair | None = None
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._connections: set[socket.socket] = set()
+        self._streams: dict[socket.socket, BufferedRWPair] = {}
         selector.register(self._listener, EVENT_READ, self._accept)
 
     @property
@@ -65,32 +66,35 @@ class RuntimeApi:
 
     def close(self) -> None:
         """Close the port and every connection."""
-        for connection in self._connections:
-            connection.close()
+        for connection in list(self._streams):
+            self._drop(connection)
         self._listener.close()
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
         connection.settimeout(_STALL)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._connections.add(connection)
-        serve = partial(self._serve, connection, connection.makefile("rwb"))
-        self._selector.register(connection, EVENT_READ, serve)
+        self._streams[connection] = connection.makefile("rwb")
+        self._selector.register(connection, EVENT_READ, partial(self._serve, connection))
 
-    def _serve(self, connection: socket.socket, stream: BufferedRWPair) -> None:
+    def _serve(self, connection: socket.socket) -> None:
+        stream = self._streams[connection]
         try:
             if line := stream.readline():
                 return self._handle(line, stream)
         except (OSError, ValueError):
             pass  # broken off, or no client of ours
         self._selector.unregister(connection)
-        self._connections.discard(connection)
-        stream.close()
+        self._drop(connection)
+
+    def _drop(self, connection: socket.socket) -> None:
+        with suppress(OSError):  # of a reply that nobody has waited for
+            self._streams.pop(connection).close()
         connection.close()
 
     def _handle(self, line: bytes, stream: BufferedRWPair) -> None:
         method, path, _ = line.decode("latin-1").split()
-        body = stream.read(_content_length(stream))
+        body = _body(stream)
         match method, *path.removeprefix(_PREFIX).split("/"):
             case "GET", "invocation", "next":
                 self._waiting = stream
@@ -107,14 +111,17 @@ class RuntimeApi:
         self.requests.append(Request(kind, body))
 
 
-def _content_length(stream: BufferedRWPair) -> int:
-    """Read the headers. Their size has no limit: a runtime puts whole tracebacks there."""
+def _body(stream: BufferedRWPair) -> bytes:
+    """Read the headers, of any size for a runtime puts whole tracebacks there, and the body."""
     length = 0
     while line := stream.readline().strip():
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
             length = int(value)
-    return length
+    body = stream.read(length)
+    if len(body) < length:
+        raise ConnectionError("the runtime exited in the midst of a request")
+    return body
 
 
 def _reply(
