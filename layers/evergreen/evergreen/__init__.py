@@ -1,14 +1,15 @@
 """Churn prediction that keeps itself fresh.
 
-The modules, from the bottom up; each imports only those above it:
+The modules, from the bottom up; each imports only modules named before it:
 
-    errors, settings, keys      what can go wrong, what can be set, where things lie
-    features, schema            customers → one float32 matrix
-    artifact, golden, model     the files of a version; rows that prove it; loading and predicting
-    evaluation, drift           judging models, judging customers
-    export, training            scikit-learn → ONNX; labelled customers → a model version
-    s3, inference_log           the bucket, the record of every prediction
-    registry, champion          published versions and the pointer; following it while serving
-    prediction, scoring         one answer, one file of answers
-    history, retraining         labelled history; deciding, training, comparing, promoting
+    errors, settings, keys        what can go wrong, what can be set, where things lie
+    features, schema              customers → one float32 matrix
+    artifact, golden, model       the files of a version; rows that prove it; loading and predicting
+    evaluation, drift             judging models, judging customers
+    export, training              scikit-learn → ONNX; labelled customers → the files of a version
+    s3, lock, inference_log       the bucket, one job at a time, the record of every prediction
+    registry, champion            versions and the pointer to the best; following it while serving
+    prediction, scoring           one answer, one file of answers
+    monitoring                    the inference log against the champion's baseline
+    history, retraining           labelled history; deciding, training, comparing, promoting
 """

@@ -1,0 +1,60 @@
+"""What the tests of all kinds share: labelled customers, and a model version trained on them."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from evergreen import artifact, training
+from evergreen.artifact import Artifact, Manifest
+from evergreen.history import History
+from evergreen.model import Model
+from evergreen.schema import Schema
+from local.demo.customers import customers
+from local.demo.stack import ROOT
+
+SCHEMA = ROOT / "local/schemas/customers.json"
+
+
+@pytest.fixture(scope="session")
+def schema() -> Schema:
+    return Schema(json.loads(SCHEMA.read_bytes()))
+
+
+@pytest.fixture(scope="session")
+def frame() -> pd.DataFrame:
+    return customers(1_000, seed=1)
+
+
+@pytest.fixture(scope="session")
+def version(schema: Schema, frame: pd.DataFrame) -> Artifact:
+    """A complete version, as training makes it."""
+    labelled = History.of({"history": frame}).labelled(schema)
+    files = training.version_files(schema, labelled, training.train(schema, labelled))
+    manifest = Manifest(
+        version="20260101T000000Z-0123abcd",
+        created="2026-01-01T00:00:00+00:00",
+        parent=None,
+        trigger="manual",
+        fingerprint="0123abcd",
+        sources={},
+        libraries={},
+        decision={"promoted": True, "reason": "the first model", "comparison": None},
+        files={name: artifact.sha256(content) for name, content in files.items()},
+    )
+    return Artifact(manifest, files)
+
+
+@pytest.fixture(scope="session")
+def model(version: Artifact) -> Model:
+    return Model.load(version)
+
+
+@pytest.fixture
+def published(version: Artifact, tmp_path: Path) -> Path:
+    """A folder that holds the files of the version."""
+    for name, content in version.files.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "manifest.json").write_bytes(version.manifest.to_bytes())
+    return tmp_path

@@ -1,0 +1,163 @@
+"""The structure that the design promises, held by tests."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import evergreen
+from local.demo.stack import ROOT
+
+PACKAGE = ROOT / "layers/evergreen/evergreen"
+FUNCTIONS = sorted(path.parent.name for path in ROOT.glob("functions/*/app.py"))
+MODULES = {path.stem: path for path in PACKAGE.glob("*.py") if path.stem != "__init__"}
+PURE = {
+    *("errors", "keys", "features", "schema", "artifact", "golden", "model"),
+    *("evaluation", "drift", "export", "training"),
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Name what a file imports, in full: `evergreen.keys`, `boto3`."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def own(path: Path) -> set[str]:
+    """Name the modules of the package that a file imports."""
+    return {name.split(".")[1] for name in imports(path) if name.startswith("evergreen.")} & set(
+        MODULES
+    )
+
+
+def documented_order() -> list[list[str]]:
+    """Read the lines of the package's docstring: the modules, bottom to top."""
+    lines = re.findall(r"^    (\w+(?:, \w+)*)  ", str(evergreen.__doc__), re.MULTILINE)
+    return [line.split(", ") for line in lines]
+
+
+def test_the_package_documents_exactly_its_modules() -> None:
+    assert sorted(name for line in documented_order() for name in line) == sorted(MODULES)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_point_one_way(module: str) -> None:
+    order = [name for line in documented_order() for name in line]
+    assert own(MODULES[module]) <= set(order[: order.index(module)])
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_nothing_in_the_package_knows_of_http(module: str) -> None:
+    assert not {name.split(".")[0] for name in imports(MODULES[module])} & {
+        *("fastapi", "starlette", "mangum")
+    }
+
+
+@pytest.mark.parametrize("module", sorted(PURE))
+def test_what_judges_and_learns_knows_of_no_aws(module: str) -> None:
+    names = {name.split(".")[0] for name in imports(MODULES[module])}
+    assert not names & {"boto3", "botocore", "os"}
+    assert own(MODULES[module]) <= PURE
+
+
+def test_boto3_has_two_homes() -> None:
+    users = {
+        name
+        for name, path in MODULES.items()
+        if {found.split(".")[0] for found in imports(path)} & {"boto3", "botocore"}
+    }
+    assert users == {"s3", "inference_log"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_functions_do_not_know_each_other(function: str) -> None:
+    for file in (ROOT / "functions" / function).glob("*.py"):
+        assert not [name for name in imports(file) if name.startswith("functions")]
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("functions/*/app.py")), ids=lambda p: p.parent.name
+)
+def test_a_handler_fits_one_screen(function: str) -> None:
+    path = ROOT / "functions" / function / "app.py"
+    assert len(path.read_text().splitlines()) <= 80
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_no_module_is_too_long(module: str) -> None:
+    assert len(MODULES[module].read_text().splitlines()) <= 350
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_importing_a_function_needs_no_environment_and_no_network(function: str) -> None:
+    code = """
+import sys
+def deny(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo"):
+        raise AssertionError(f"{event} {arguments}")
+sys.addaudithook(deny)
+import app
+"""
+    done = run(code, ROOT / "functions" / function)
+    assert done.returncode == 0, done.stderr
+
+
+SERVE = """
+import sys
+def deny(event, arguments):
+    if event == "pickle.find_class":
+        raise AssertionError(f"unpickles {arguments}")
+sys.addaudithook(deny)
+from pathlib import Path
+import app
+from evergreen.artifact import SERVING, Artifact, Manifest
+from evergreen.model import Model
+folder = Path(sys.argv[1])
+manifest = Manifest.parse((folder / "manifest.json").read_bytes())
+files = {name: (folder / name).read_bytes() for name in SERVING}
+model = Model.load(Artifact(manifest, files))
+import numpy as np
+model.probabilities(np.zeros((3, len(model.schema.features)), np.float32))
+print(sorted({name.split(".")[0] for name in sys.modules}))
+"""
+
+
+@pytest.mark.parametrize("function", ["predict", "score"])
+def test_nothing_that_answers_ever_unpickles(function: str, published: Path) -> None:
+    done = run(SERVE, ROOT / "functions" / function, str(published))
+    assert done.returncode == 0, done.stderr
+    loaded = ast.literal_eval(done.stdout)
+    assert "onnxruntime" in loaded
+    assert not {"joblib", "cloudpickle", "sklearn", "skl2onnx", "pandas", "scipy"} & set(loaded)
+
+
+@pytest.mark.parametrize("function", ["predict", "score"])
+def test_nothing_that_answers_names_a_pickle(function: str) -> None:
+    files = list((ROOT / "functions" / function).glob("*.py"))
+    seen: set[str] = set()
+    waiting = {name for file in files for name in own(file)}
+    while waiting:
+        seen |= waiting
+        waiting = {name for module in waiting for name in own(MODULES[module])} - seen
+    for file in [*files, *(MODULES[name] for name in seen)]:
+        assert not {"pickle", "joblib"} & {name.split(".")[0] for name in imports(file)}
+        assert "allow_pickle=True" not in file.read_text()
+
+
+def run(code: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
