@@ -111,16 +111,23 @@ def test_outcomes_are_drawn_from_the_true_probability(shift: float) -> None:
         assert abs(left(many)[tenth].mean() - truth[tenth].mean()) < 4 * spread
 
 
+def log_odds_gained_by_a_price_rise(contract: str, shift: float) -> float:
+    some = customers(200, seed=2).assign(contract=contract)
+    before, after = (
+        churn_probability(some.assign(monthly_fee=fee), shift=shift) for fee in ("60.00", "75.00")
+    )
+    return float((np.log(after / (1 - after)) - np.log(before / (1 - before))).mean())
+
+
 def test_a_price_rise_drives_away_monthly_customers_most() -> None:
-    cheap = customers(500, seed=2).assign(monthly_fee="60.00")
-    dear = cheap.assign(monthly_fee="75.00")
+    monthly, yearly = (log_odds_gained_by_a_price_rise(c, 0.0) for c in ("monthly", "yearly"))
+    assert monthly > 2 * yearly > 0
 
-    def log_odds_gained(contract: str) -> float:
-        before, after = (churn_probability(f.assign(contract=contract)) for f in (cheap, dear))
-        gained = np.log(after / (1 - after)) - np.log(before / (1 - before))
-        return float(gained.mean())
 
-    assert log_odds_gained("monthly") > 2 * log_odds_gained("yearly") > 0
+def test_the_price_counts_for_more_as_the_market_shifts() -> None:
+    usual, half, full = (log_odds_gained_by_a_price_rise("monthly", s) for s in (0.0, 0.5, 1.0))
+    assert full == pytest.approx(2.2 * usual)
+    assert usual < half < full
 
 
 def test_a_missing_answer_counts_as_the_usual_one() -> None:
