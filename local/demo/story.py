@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import batched
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 import pandas as pd
 from rich.console import Console
 from rich.table import Table

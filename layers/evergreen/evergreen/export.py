@@ -19,6 +19,7 @@ def to_onnx(pipeline: Pipeline, features: int) -> bytes:
     """
     converted = convert_sklearn(
         pipeline,
+        name="evergreen",  # else a random one, and no two exports are alike
         initial_types=[(ONNX_INPUT, FloatTensorType([None, features]))],
         options={id(pipeline[-1]): {"zipmap": False}},
     )

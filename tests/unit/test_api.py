@@ -1,0 +1,208 @@
+"""The API's routes, without Lambda and without AWS."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from fastapi.testclient import TestClient
+
+from evergreen.errors import NoModelError
+from evergreen.inference_log import Record
+from evergreen.model import Model
+from evergreen.registry import Move
+from evergreen.schema import Schema
+from local.demo.source import to_json
+from local.demo.stack import ROOT
+
+
+class FakeRegistry:
+    def history(self) -> list[Move]:
+        return [Move("20260101T000000Z-0123abcd", None, "2026-01-01T00:00:00+00:00", "first")]
+
+
+class FakeChampion:
+    """A champion whose answer, or failure, a test sets."""
+
+    registry = FakeRegistry()
+
+    def __init__(self, answer: Model | Exception) -> None:
+        self.answer = answer
+
+    def model(self) -> Model:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.fixture
+def champion(model: Model) -> FakeChampion:
+    return FakeChampion(model)
+
+
+@pytest.fixture
+def shipped() -> list[Record]:
+    return []
+
+
+@pytest.fixture
+def api(
+    champion: FakeChampion, shipped: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[TestClient]:
+    monkeypatch.syspath_prepend(ROOT / "functions/predict")
+    from api import create_app
+
+    def ship(records: Sequence[Record]) -> None:
+        shipped.extend(records)
+
+    yield TestClient(create_app(champion, ship), raise_server_exceptions=False)
+    for name in ("api", "docs", "problems"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def customers(frame: pd.DataFrame, schema: Schema) -> list[dict[str, Any]]:
+    return to_json(frame.head(20), schema)
+
+
+def test_a_customer_gets_the_probability_of_the_model(
+    api: TestClient, model: Model, customers: list[dict[str, Any]]
+) -> None:
+    answer = api.post("/predict", json=customers[0])
+    expected = model.probabilities(model.schema.encode_rows(customers[:1]).matrix)[0]
+    assert answer.status_code == 200
+    prediction = answer.json()
+    assert prediction["churn_probability"] == pytest.approx(expected, abs=1e-6)
+    assert prediction["will_churn"] == (prediction["churn_probability"] >= model.threshold)
+    assert prediction["threshold"] == model.threshold
+    assert prediction["model_version"] == model.version
+    assert prediction["risk"] in {"low", "medium", "high"}
+
+
+def test_a_batch_is_answered_in_its_order_and_as_its_customers_alone(
+    api: TestClient, customers: list[dict[str, Any]]
+) -> None:
+    batch = api.post("/predict/batch", json=customers).json()["predictions"]
+    alone = [api.post("/predict", json=customer).json() for customer in customers]
+    assert [p["churn_probability"] for p in batch] == [p["churn_probability"] for p in alone]
+    assert len({p["prediction_id"] for p in [*batch, *alone]}) == 40
+
+
+def test_every_prediction_is_shipped_as_it_was_answered(
+    api: TestClient, shipped: list[Record], customers: list[dict[str, Any]]
+) -> None:
+    answers = api.post("/predict/batch", json=customers).json()["predictions"]
+    assert [record["customer"] for record in shipped] == customers
+    for name in ("prediction_id", "churn_probability", "model_version"):
+        assert [record[name] for record in shipped] == [answer[name] for answer in answers]
+
+
+def test_one_bad_row_is_named_and_nothing_is_predicted(
+    api: TestClient, shipped: list[Record], customers: list[dict[str, Any]]
+) -> None:
+    customers[7]["contract"] = "eternal"
+    answer = api.post("/predict/batch", json=customers)
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert (error["index"], error["field"]) == (7, "contract")
+    assert error["message"].startswith("expected one of 'monthly'")
+    assert shipped == []
+
+
+def problem(answer: Any, status: int, detail: str) -> None:
+    """Assert that an answer is a problem document, and nothing of our code shows in it."""
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    document = answer.json()
+    assert document.keys() >= {"type", "title", "status", "detail"}
+    assert document["status"] == status
+    assert detail in document["detail"]
+    assert "Traceback" not in answer.text and ".py" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "detail"),
+    [
+        ("/predict", "{", 400, "not JSON"),
+        ("/predict", "", 400, "not JSON"),
+        ("/predict", "[]", 400, "must be a JSON object"),
+        ("/predict", "{}", 422, "is required"),
+        ("/predict/batch", "{}", 400, "must be a JSON list"),
+        ("/predict/batch", "[]", 400, "1 to 1,000 customers, not 0"),
+        ("/predict/batch", json.dumps([{}] * 1001), 400, "1 to 1,000 customers, not 1,001"),
+        ("/predict/batch", "[{}, 3]", 400, "customer 1 must be a JSON object"),
+        ("/nowhere", "{}", 404, "/nowhere"),
+        ("/health", "{}", 405, "POST /health"),
+    ],
+)
+def test_a_request_that_cannot_be_answered_is_a_problem(
+    api: TestClient, path: str, body: str, status: int, detail: str
+) -> None:
+    problem(api.post(path, content=body), status, detail)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "detail"),
+    [
+        (NoModelError("put a labelled CSV under training/"), 503, "labelled CSV"),
+        (EndpointConnectionError(endpoint_url="s3"), 503, "can't be reached"),
+        (RuntimeError("secret"), 500, "our fault"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/model", "/ready"])
+def test_a_fault_is_a_problem_and_says_no_more_than_it_should(
+    api: TestClient, champion: FakeChampion, fault: Exception, status: int, detail: str, path: str
+) -> None:
+    champion.answer = fault
+    answer = api.get(path)
+    problem(answer, status, detail)
+    assert "secret" not in answer.text
+
+
+def test_health_is_well_whatever_is_the_case(api: TestClient, champion: FakeChampion) -> None:
+    champion.answer = RuntimeError()
+    assert api.get("/health").json() == {"status": "ok"}
+
+
+def test_ready_names_the_model(api: TestClient, model: Model) -> None:
+    assert api.get("/ready").json() == {"status": "ready", "model_version": model.version}
+
+
+def test_the_model_is_described(api: TestClient, model: Model) -> None:
+    described = api.get("/model").json()
+    assert described["version"] == model.version
+    assert described["trained_at"] == model.manifest.created
+    assert described["schema"] == model.schema.document
+    assert described["metrics"]["held_out"]["roc_auc"] > 0.5
+    assert described["promotions"][0]["version"] == model.version
+
+
+def test_the_description_has_the_fields_of_the_served_model_and_follows_it(
+    api: TestClient, champion: FakeChampion, model: Model
+) -> None:
+    described = api.get("/openapi.json").json()
+    customer = described["components"]["schemas"]["Customer"]
+    assert customer == model.schema.json_schema()
+    champion.answer = NoModelError("none")
+    later = api.get("/openapi.json").json()
+    assert "properties" not in later["components"]["schemas"]["Customer"]
+
+
+def test_every_reference_of_the_description_leads_somewhere(api: TestClient) -> None:
+    described = api.get("/openapi.json").json()
+    text = json.dumps(described)
+    for name in {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}:
+        assert name in described["components"]["schemas"]
+    assert set(described["paths"]) == {"/predict", "/predict/batch", "/model", "/health", "/ready"}
+
+
+def test_the_page_needs_nothing_from_elsewhere(api: TestClient) -> None:
+    page = api.get("/docs").text
+    assert "http://" not in page and "https://" not in page
+    for asset in ("docs/swagger-ui-bundle.js", "docs/swagger-ui.css"):
+        assert asset in page
+        assert len(api.get(f"/{asset}").content) > 10_000
+    problem(api.get("/docs/other.js"), 404, "/docs/other.js")

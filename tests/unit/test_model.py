@@ -1,0 +1,139 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evergreen import artifact, training
+from evergreen.artifact import SERVING, Artifact, Manifest
+from evergreen.errors import CorruptModelError, InputError, ParityError
+from evergreen.golden import Golden
+from evergreen.history import History
+from evergreen.model import Model
+from evergreen.schema import Schema
+
+
+def with_file(version: Artifact, name: str, content: bytes) -> Artifact:
+    """Replace a file and its hash, as somebody would who publishes a wrong version."""
+    hashes = version.manifest.files | {name: artifact.sha256(content)}
+    return Artifact(replace(version.manifest, files=hashes), {**version.files, name: content})
+
+
+@pytest.mark.parametrize("name", SERVING)
+def test_a_file_that_was_changed_is_refused(version: Artifact, name: str) -> None:
+    changed = {**version.files, name: version.files[name][:-1] + b"?"}
+    with pytest.raises(CorruptModelError, match=f"{name} is not the file that was published"):
+        Model.load(Artifact(version.manifest, changed))
+
+
+@pytest.mark.parametrize("name", SERVING)
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"{}"])
+def test_a_file_that_is_nonsense_is_refused(version: Artifact, name: str, content: bytes) -> None:
+    with pytest.raises(CorruptModelError, match=version.manifest.version):
+        Model.load(with_file(version, name, content))
+
+
+@pytest.mark.parametrize("name", SERVING)
+def test_a_file_that_is_missing_is_refused(version: Artifact, name: str) -> None:
+    files = {key: content for key, content in version.files.items() if key != name}
+    with pytest.raises(CorruptModelError):
+        Model.load(Artifact(version.manifest, files))
+
+
+def test_a_model_that_answers_its_golden_rows_otherwise_is_refused(version: Artifact) -> None:
+    golden = Golden.parse(version.files[artifact.GOLDEN])
+    wrong = Golden(golden.matrix, golden.probabilities + np.float32(2e-5))
+    with pytest.raises(CorruptModelError, match="differ from scikit-learn's"):
+        Model.load(with_file(version, artifact.GOLDEN, wrong.to_bytes()))
+
+
+def test_an_answer_that_is_not_a_number_is_no_parity() -> None:
+    golden = Golden(np.zeros((1, 1), np.float32), np.zeros(1, np.float32))
+    with pytest.raises(ParityError):
+        golden.check(np.array([np.nan], np.float32))
+
+
+def test_golden_rows_hold_a_customer_of_whom_nothing_is_known(version: Artifact) -> None:
+    golden = Golden.parse(version.files[artifact.GOLDEN])
+    assert np.isnan(golden.matrix[0]).all()
+    assert (golden.matrix[1] == -1).any()
+
+
+def test_a_stored_manifest_says_the_same(version: Artifact) -> None:
+    assert Manifest.parse(version.manifest.to_bytes()) == version.manifest
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b'{"version": 1}', b"[]"])
+def test_a_manifest_that_cannot_be_read_is_refused(text: bytes) -> None:
+    with pytest.raises(CorruptModelError):
+        Manifest.parse(text)
+
+
+def test_onnx_answers_as_scikit_learn_does_on_every_row(
+    schema: Schema, frame: pd.DataFrame, model: Model
+) -> None:
+    labelled = History.of({"history": frame}).labelled(schema)
+    trained = training.train(schema, labelled)
+    expected = trained.pipeline.predict_proba(labelled.matrix)[:, 1]
+    assert np.abs(model.probabilities(labelled.matrix) - expected).max() <= 1e-5
+
+
+def test_training_twice_makes_the_same_model(
+    schema: Schema, frame: pd.DataFrame, version: Artifact
+) -> None:
+    labelled = History.of({"history": frame}).labelled(schema)
+    again = training.version_files(schema, labelled, training.train(schema, labelled))
+    for name in (artifact.ONNX, artifact.GOLDEN, artifact.METRICS, artifact.BASELINE):
+        assert again[name] == version.files[name]
+
+
+def test_nothing_is_learned_from_held_out_rows(
+    schema: Schema, frame: pd.DataFrame, version: Artifact
+) -> None:
+    labelled = History.of({"history": frame}).labelled(schema)
+    lies = replace(labelled, left=labelled.left ^ labelled.held_out)
+    trained = training.train(schema, lies)
+    files = training.version_files(schema, lies, trained)
+    assert files[artifact.ONNX] == version.files[artifact.ONNX]
+    assert trained.metrics["threshold"] == json.loads(version.files[artifact.METRICS])["threshold"]
+    assert trained.metrics["held_out"]["roc_auc"] < 0.5
+
+
+def test_metrics_hold_what_is_promised(version: Artifact, schema: Schema) -> None:
+    metrics = json.loads(version.files[artifact.METRICS])
+    assert metrics["baselines"].keys() == {"prior", "logistic_regression"}
+    assert metrics["importance"].keys() == set(schema.feature_names)
+    assert sum(metrics["importance"].values()) == pytest.approx(1)
+    assert metrics["held_out"].keys() == {
+        *("rows", "churn_rate", "roc_auc", "pr_auc", "brier", "log_loss"),
+        *("f1", "precision", "recall", "lift_at_10_percent"),
+    }
+
+
+def test_too_few_customers_are_too_few(schema: Schema, frame: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="too few to learn from"):
+        training.train(schema, History.of({"h": frame.head(199)}).labelled(schema))
+
+
+def test_one_outcome_alone_teaches_nothing(schema: Schema, frame: pd.DataFrame) -> None:
+    stayed = frame[frame["churned"] == "no"]
+    with pytest.raises(InputError, match="0 left"):
+        training.train(schema, History.of({"h": stayed}).labelled(schema))
+
+
+@pytest.mark.parametrize("kind", ["numeric", "categorical"])
+def test_a_table_of_one_kind_of_feature_can_be_learned_from(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 3, 400)
+    left = rng.random(400) < 0.2 + 0.3 * (x == 2)
+    field = {"name": "x", "type": "integer"}
+    if kind == "categorical":
+        field["constraints"] = {"enum": [0, 1, 2]}
+    schema = Schema({"fields": [field, {"name": "y"}], "target": {"field": "y", "positive": "1"}})
+    frame = pd.DataFrame({"x": x.astype(str), "y": left.astype(int).astype(str)})
+    labelled = History.of({"h": frame}).labelled(schema)
+    labelled = replace(labelled, held_out=np.arange(400) % 5 == 0)
+    trained = training.train(schema, labelled)
+    assert training.version_files(schema, labelled, trained)[artifact.ONNX]
+    assert trained.metrics["importance"] == {"x": 1.0}
