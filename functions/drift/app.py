@@ -18,7 +18,7 @@ from evergreen.registry import Registry
 from evergreen.s3 import Bucket
 from evergreen.settings import Settings
 
-logger = Logger(service="drift", name="evergreen")
+logger = Logger(service="evergreen")  # all loggers of the package are below it
 
 
 @cache

@@ -21,7 +21,7 @@ from evergreen.registry import Registry
 from evergreen.s3 import Bucket
 from evergreen.settings import Settings
 
-logger = Logger(service="predict", name="evergreen")
+logger = Logger(service="evergreen")  # all loggers of the package are below it
 
 
 @cache

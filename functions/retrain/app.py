@@ -19,7 +19,7 @@ TRIGGERS: dict[str, Trigger] = {
     "Scheduled Event": "upload",  # learns from uploads that a cool-down left waiting
 }
 
-logger = Logger(service="retrain", name="evergreen")
+logger = Logger(service="evergreen")  # all loggers of the package are below it
 
 
 @cache

@@ -15,7 +15,7 @@ from evergreen.s3 import Bucket
 from evergreen.scoring import score_upload
 from evergreen.settings import Settings
 
-logger = Logger(service="score", name="evergreen")
+logger = Logger(service="evergreen")  # all loggers of the package are below it
 
 
 @cache

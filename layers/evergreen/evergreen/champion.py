@@ -56,6 +56,7 @@ class Champion:
 
     def _follow(self) -> None:
         """Swap to the version that the pointer names now, if it moved and that version is sound."""
+        moved: Pointer | None = None
         try:
             moved = self.registry.pointer_if_moved(self._pointer) if self._pointer else None
             if moved is None:
@@ -64,7 +65,7 @@ class Champion:
             self._pointer = moved
             logger.info("serving %s", moved.version)
         except (CorruptModelError, NotFoundError) as error:
-            self._pointer = moved  # tell it once, and wait for the next move
+            self._pointer = moved or self._pointer  # tell it once, and wait for the next move
             logger.error("refused a model, so the one before it serves on: %s", error)
         except Exception:  # S3 is slow or away: what is in memory still answers
             logger.exception("the pointer could not be read; the model in memory serves on")

@@ -1,0 +1,154 @@
+import logging
+from collections.abc import Iterable
+from datetime import timedelta
+
+import pytest
+
+from evergreen import artifact, keys
+from evergreen.artifact import Artifact
+from evergreen.champion import Champion
+from evergreen.errors import NoModelError
+from evergreen.registry import Pointer, Registry
+from evergreen.s3 import Bucket
+
+from .conftest import another
+
+
+class Clock:
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def champion(registry: Registry, clock: Clock) -> Champion:
+    return Champion(registry, timedelta(seconds=60), clock)
+
+
+def publish(registry: Registry, version: Artifact, name: str) -> None:
+    registry.publish(another(version, name).manifest, version.files)
+
+
+def corrupt(bucket: Bucket, name: str, files: Iterable[str] = (artifact.ONNX,)) -> None:
+    for file in files:
+        bucket.put(keys.model_file(name, file), b"nonsense")
+
+
+def test_without_a_model_it_says_how_to_get_one_and_finds_it_at_once(
+    champion: Champion, registry: Registry, version: Artifact
+) -> None:
+    with pytest.raises(NoModelError, match="training/"):
+        champion.model()
+    registry.publish(version.manifest, version.files)
+    registry.promote(version.manifest.version, seen=None, reason="first")
+    assert champion.model().version == version.manifest.version
+
+
+def test_a_new_champion_is_served_when_the_look_is_due_and_not_before(
+    champion: Champion, registry: Registry, version: Artifact, promoted: Pointer, clock: Clock
+) -> None:
+    assert champion.model().version == promoted.version
+    publish(registry, version, "b")
+    registry.promote("b", seen=promoted, reason="better")
+    clock.now += 59
+    assert champion.model().version == promoted.version
+    clock.now += 1
+    assert champion.model().version == "b"
+
+
+@pytest.mark.parametrize("passed", [10_000, -10_000])
+def test_after_a_restore_it_looks_at_once(
+    champion: Champion,
+    registry: Registry,
+    version: Artifact,
+    promoted: Pointer,
+    clock: Clock,
+    passed: float,
+) -> None:
+    champion.model()
+    publish(registry, version, "b")
+    registry.promote("b", seen=promoted, reason="better")
+    clock.now += passed
+    assert champion.model().version == "b"
+
+
+def test_a_corrupt_champion_is_refused_once_while_the_one_in_memory_serves(
+    champion: Champion,
+    registry: Registry,
+    version: Artifact,
+    promoted: Pointer,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    champion.model()
+    publish(registry, version, "b")
+    corrupt(registry.bucket, "b")
+    moved = registry.promote("b", seen=promoted, reason="broken")
+    for _ in range(3):
+        clock.now += 60
+        assert champion.model().version == promoted.version
+    assert [r.levelno for r in caplog.records if "refused" in r.message] == [logging.ERROR]
+    publish(registry, version, "c")
+    registry.promote("c", seen=moved, reason="mended")
+    clock.now += 60
+    assert champion.model().version == "c"
+
+
+@pytest.mark.parametrize("files", [artifact.SERVING, (keys.MANIFEST,)])
+def test_a_cold_start_on_a_corrupt_champion_serves_the_one_before(
+    champion: Champion,
+    registry: Registry,
+    version: Artifact,
+    promoted: Pointer,
+    files: tuple[str, ...],
+) -> None:
+    publish(registry, version, "b")
+    registry.promote("b", seen=promoted, reason="broken")
+    corrupt(registry.bucket, "b", files)
+    assert champion.model().version == promoted.version
+
+
+def test_where_every_version_is_corrupt_there_is_no_model(
+    champion: Champion, registry: Registry, promoted: Pointer
+) -> None:
+    corrupt(registry.bucket, promoted.version)
+    with pytest.raises(NoModelError, match="refused"):
+        champion.model()
+
+
+def test_a_bucket_that_is_away_fails_no_request(
+    version: Artifact, registry: Registry, promoted: Pointer, clock: Clock
+) -> None:
+    class Flaky(Registry):
+        away = False
+
+        def pointer_if_moved(self, seen: Pointer) -> Pointer | None:
+            if Flaky.away:
+                raise ConnectionError("S3 is away")
+            return super().pointer_if_moved(seen)
+
+    champion = Champion(Flaky(registry.bucket), timedelta(seconds=60), clock)
+    champion.model()
+    publish(registry, version, "b")
+    registry.promote("b", seen=promoted, reason="better")
+    Flaky.away = True
+    clock.now += 60
+    assert champion.model().version == promoted.version
+    Flaky.away = False
+    clock.now += 60
+    assert champion.model().version == "b"
+
+
+def test_a_pointer_that_cannot_be_read_fails_no_request(
+    champion: Champion, registry: Registry, promoted: Pointer, clock: Clock
+) -> None:
+    champion.model()
+    registry.bucket.put(keys.POINTER, b"nonsense")
+    clock.now += 60
+    assert champion.model().version == promoted.version

@@ -1,0 +1,240 @@
+"""The functions, with the sample events that `sam local` is given as well."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import orjson
+import pandas as pd
+import pytest
+
+from evergreen import keys
+from evergreen.artifact import Artifact
+from evergreen.registry import Pointer, Registry
+from evergreen.s3 import Bucket
+from evergreen.schema import Schema
+from local.demo.customers import customers
+from local.demo.source import to_json
+from local.demo.stack import ROOT
+
+EVENTS = ROOT / "local/events"
+
+
+class Context:
+    function_name = "f"
+    memory_limit_in_mb = 128
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:f"
+    aws_request_id = "1"
+
+
+def event(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_bytes())
+    return found
+
+
+@pytest.fixture
+def function(
+    monkeypatch: pytest.MonkeyPatch, data: Bucket, models: Bucket, logs: Bucket
+) -> Iterator[Callable[[str], ModuleType]]:
+    """Import a function's app as Lambda does, in the environment of its template."""
+    for name, value in (("DATA", data), ("MODEL", models), ("LOG", logs)):
+        monkeypatch.setenv(f"EVERGREEN_{name}_BUCKET", value.name)
+    monkeypatch.setenv("EVERGREEN_LOG_STREAM", "no-such-stream")
+
+    def load(name: str) -> ModuleType:
+        monkeypatch.syspath_prepend(ROOT / "functions" / name)
+        app = import_module("app")
+        for handler in logging.getLogger("evergreen").handlers:
+            assert isinstance(handler, logging.StreamHandler)
+            handler.setStream(sys.stdout)  # made once, but each test has an output of its own
+        return app
+
+    yield load
+    for name in ("app", "api", "docs", "problems"):
+        sys.modules.pop(name, None)
+
+
+def test_every_sample_event_is_used_here() -> None:
+    assert {path.stem for path in EVENTS.glob("*.json")} == {
+        *("api-health", "upload", "labelled-upload", "schedule", "drift-detected")
+    }
+    used = Path(__file__).read_text()
+    assert all(f'event("{path.stem}")' in used for path in EVENTS.glob("*.json"))
+
+
+def test_predict_answers_a_request_of_api_gateway(function: Callable[[str], ModuleType]) -> None:
+    answer = function("predict").handler(event("api-health"), Context())
+    assert (answer["statusCode"], answer["body"]) == (200, '{"status":"ok"}')
+
+
+@pytest.mark.usefixtures("promoted")
+def test_where_firehose_is_down_the_answer_is_given_and_the_record_is_in_the_log(
+    function: Callable[[str], ModuleType],
+    frame: pd.DataFrame,
+    schema: Schema,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    customer = to_json(frame.head(1), schema)[0]
+    request = event("api-health") | {
+        "resource": "/predict",
+        "path": "/predict",
+        "httpMethod": "POST",
+        "body": json.dumps(customer),
+    }
+    answer = function("predict").handler(request, Context())
+    assert answer["statusCode"] == 200
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line]
+    (kept,) = (orjson.loads(line["record"]) for line in told if "record" in line)
+    assert kept["customer"] == customer
+    assert kept["prediction_id"] == json.loads(answer["body"])["prediction_id"]
+    (metric,) = (line for line in told if "UndeliveredRecords" in line)
+    assert metric["UndeliveredRecords"] == [1.0]
+
+
+def test_an_error_is_text_and_not_base64(function: Callable[[str], ModuleType]) -> None:
+    request = event("api-health") | {"path": "/ready", "resource": "/ready"}
+    answer = function("predict").handler(request, Context())
+    assert (answer["statusCode"], answer["isBase64Encoded"]) == (503, False)
+    assert json.loads(answer["body"])["status"] == 503
+
+
+def test_the_snapshot_is_warm_where_there_is_a_model_and_made_where_there_is_none(
+    function: Callable[[str], ModuleType], registry: Registry, version: Artifact
+) -> None:
+    app = function("predict")
+    app.warm()
+    registry.publish(version.manifest, version.files)
+    registry.promote(version.manifest.version, seen=None, reason="first")
+    app.warm()
+    assert app.champion().model().version == version.manifest.version
+
+
+@pytest.mark.usefixtures("promoted")
+def test_score_answers_an_upload(
+    function: Callable[[str], ModuleType], data: Bucket, frame: pd.DataFrame
+) -> None:
+    data.put("incoming/customers.csv", frame.to_csv(index=False).encode())
+    summary = function("score").handler(event("upload"), Context())
+    assert summary["scored"] == len(frame)
+
+
+def test_an_upload_before_the_first_model_is_an_error_and_so_it_is_repeated(
+    function: Callable[[str], ModuleType],
+) -> None:
+    with pytest.raises(Exception, match="no model has been trained yet"):
+        function("score").handler(event("upload"), Context())
+
+
+def log_predictions(
+    logs: Bucket, schema: Schema, version: str, frame: pd.DataFrame, at: datetime
+) -> None:
+    rng = np.random.default_rng(0)
+    records = [
+        {
+            "prediction_id": str(number),
+            "predicted_at": at.isoformat(),
+            "model_version": version,
+            "churn_probability": float(rng.random()),
+            "customer": customer,
+        }
+        for number, customer in enumerate(to_json(frame, schema))
+    ]
+    content = b"\n".join(orjson.dumps(record) for record in records)
+    logs.put(f"{keys.inference_hour(at)}part", content)
+
+
+class FakeBus:
+    def __init__(self, failed: int = 0) -> None:
+        self.failed, self.entries = failed, []  # type: ignore[var-annotated]
+
+    def put_events(self, Entries: list[Any]) -> dict[str, Any]:
+        self.entries += Entries
+        return {"FailedEntryCount": self.failed, "Entries": [{"ErrorCode": "InternalFailure"}]}
+
+
+def wired_to(app: ModuleType, bus: FakeBus) -> ModuleType:
+    settings, registry, logs, _ = app.wiring()
+    app.wiring = lambda: (settings, registry, logs, bus)  # type: ignore[attr-defined]
+    return app
+
+
+AT = datetime(2026, 1, 2, 3, 0, tzinfo=UTC)
+
+
+def test_drift_is_reported_announced_and_measured(
+    function: Callable[[str], ModuleType],
+    logs: Bucket,
+    schema: Schema,
+    promoted: Pointer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log_predictions(logs, schema, promoted.version, customers(500, seed=3, shift=1.0), AT)
+    bus = FakeBus()
+    report = wired_to(function("drift"), bus).handler(event("schedule"), Context())
+    assert (report["verdict"], report["rows"]) == ("drift", 500)
+    stored = json.loads(logs.get("drift/2026/01/02/20260102T030405Z.json")[0])
+    assert stored["columns"] == json.loads(json.dumps(report["columns"]))
+    (entry,) = bus.entries
+    assert (entry["Source"], entry["DetailType"]) == ("evergreen", "Drift Detected")
+    detail = json.loads(entry["Detail"])
+    assert "contract" in detail["drifted"]
+    assert detail["report"]["key"] == "drift/2026/01/02/20260102T030405Z.json"
+    assert '"DriftedShare":[' in capsys.readouterr().out.replace(" ", "")
+
+
+def test_no_drift_is_reported_and_not_announced(
+    function: Callable[[str], ModuleType], logs: Bucket, schema: Schema, promoted: Pointer
+) -> None:
+    log_predictions(logs, schema, "another", customers(500, seed=3), AT)
+    bus = FakeBus()
+    report = wired_to(function("drift"), bus).handler(event("schedule"), Context())
+    assert (report["verdict"], bus.entries) == ("no_drift", [])
+    # another version's answers are no evidence of how this one's are distributed
+    assert "churn_probability" not in {column["name"] for column in report["columns"]}
+
+
+def test_a_bus_that_does_not_take_the_event_is_an_error_and_so_the_check_is_repeated(
+    function: Callable[[str], ModuleType], logs: Bucket, schema: Schema, promoted: Pointer
+) -> None:
+    log_predictions(logs, schema, promoted.version, customers(500, seed=3, shift=1.0), AT)
+    app = wired_to(function("drift"), FakeBus(failed=1))
+    with pytest.raises(RuntimeError, match="InternalFailure"):
+        app.handler(event("schedule"), Context())
+
+
+def test_a_check_before_the_first_model_is_no_error(
+    function: Callable[[str], ModuleType],
+) -> None:
+    assert function("drift").handler(event("schedule"), Context())["verdict"] == "no_model"
+
+
+@pytest.mark.parametrize(
+    ("sample", "trigger"),
+    [
+        (event("labelled-upload"), "upload"),
+        (event("drift-detected"), "drift"),
+        (event("schedule"), "upload"),
+        ({}, "manual"),
+    ],
+)
+def test_retrain_knows_what_asked_for_it(
+    function: Callable[[str], ModuleType],
+    data: Bucket,
+    registry: Registry,
+    schema: Schema,
+    frame: pd.DataFrame,
+    sample: dict[str, Any],
+    trigger: str,
+) -> None:
+    data.put(keys.TRAINING_SCHEMA, json.dumps(schema.document).encode())
+    data.put("training/history.csv", frame.to_csv(index=False).encode())
+    outcome = function("retrain").handler(sample, Context())
+    assert outcome["status"] == "promoted"
+    assert registry.manifest(outcome["version"]).trigger == trigger

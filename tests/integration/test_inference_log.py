@@ -1,0 +1,155 @@
+import gzip
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import orjson
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evergreen import inference_log, keys
+from evergreen.inference_log import Record, Shipper
+from evergreen.s3 import Bucket
+
+NOW = datetime(2026, 1, 2, 3, 30, tzinfo=UTC)
+
+
+def record(number: int, at: datetime = NOW, size: int = 0) -> Record:
+    return {
+        "prediction_id": str(number),
+        "predicted_at": at.isoformat(),
+        "model_version": "v",
+        "churn_probability": 0.5,
+        "customer": {"note": "x" * size},
+    }
+
+
+class FakeFirehose:
+    """Takes what it likes of each call, and remembers it."""
+
+    def __init__(self, taken: Sequence[int | Exception]) -> None:
+        self.plan = list(taken)
+        self.lines: list[bytes] = []
+        self.calls: list[int] = []
+
+    def put_record_batch(self, DeliveryStreamName: str, Records: list[Any]) -> dict[str, Any]:
+        plan = self.plan.pop(0) if self.plan else len(Records)
+        self.calls.append(len(Records))
+        if isinstance(plan, Exception):
+            raise plan
+        self.lines += [r["Data"] for r in Records[:plan]]
+        responses = [{"RecordId": "1"}] * len(Records[:plan])
+        responses += [{"ErrorCode": "ServiceUnavailableException"}] * len(Records[plan:])
+        return {"FailedPutCount": len(Records[plan:]), "RequestResponses": responses}
+
+
+def ship(firehose: FakeFirehose, records: list[Record]) -> list[bytes]:
+    """Ship records and return those that were not delivered."""
+    undelivered: list[bytes] = []
+    Shipper(firehose, "s", undelivered.extend).ship(records)  # type: ignore[arg-type]
+    return undelivered
+
+
+AWAY = EndpointConnectionError(endpoint_url="firehose")
+THROTTLED = ClientError({"Error": {"Code": "ThrottlingException"}}, "PutRecordBatch")
+
+
+def test_a_stream_takes_each_record_as_one_line(logs: Bucket) -> None:
+    iam = boto3.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument="{}")
+    boto3.client("firehose").create_delivery_stream(
+        DeliveryStreamName="s",
+        ExtendedS3DestinationConfiguration={
+            "RoleARN": iam["Role"]["Arn"],
+            "BucketARN": f"arn:aws:s3:::{logs.name}",
+            "Prefix": keys.INFERENCE,
+        },
+    )
+    records = [record(1), record(2)]
+    Shipper(inference_log.client(), "s", lambda lines: pytest.fail(str(lines))).ship(records)
+    (entry,) = logs.list(keys.INFERENCE)
+    assert [orjson.loads(line) for line in logs.get(entry.key)[0].splitlines()] == records
+
+
+def test_large_shipments_keep_within_the_limits_of_a_call() -> None:
+    firehose = FakeFirehose([])
+    assert ship(firehose, [record(n) for n in range(1_201)]) == []
+    assert firehose.calls == [500, 500, 201]
+    wide = FakeFirehose([])
+    ship(wide, [record(n, size=900_000) for n in range(9)])
+    assert wide.calls == [4, 4, 1]
+
+
+def test_records_that_were_refused_are_sent_once_more() -> None:
+    firehose = FakeFirehose([1])
+    assert ship(firehose, [record(n) for n in range(3)]) == []
+    assert firehose.calls == [3, 2]
+
+
+@pytest.mark.parametrize("fault", [AWAY, THROTTLED])
+def test_where_firehose_is_down_every_record_is_handed_on(fault: Exception) -> None:
+    undelivered = ship(FakeFirehose([fault, fault]), [record(n) for n in range(3)])
+    assert [orjson.loads(line)["prediction_id"] for line in undelivered] == ["0", "1", "2"]
+
+
+@given(
+    st.integers(0, 1_300),
+    st.lists(st.one_of(st.integers(0, 500), st.sampled_from([AWAY, THROTTLED])), max_size=8),
+)
+def test_every_record_ends_in_one_place(count: int, plan: list[int | Exception]) -> None:
+    firehose = FakeFirehose(plan)
+    undelivered = ship(firehose, [record(n) for n in range(count)])
+    ended = Counter(orjson.loads(line)["prediction_id"] for line in [*firehose.lines, *undelivered])
+    assert ended == Counter(str(n) for n in range(count))
+
+
+def put(logs: Bucket, at: datetime, content: bytes, name: str = "o") -> None:
+    logs.put(f"{keys.inference_hour(at)}{name}", content, "application/octet-stream")
+
+
+def lines(*records: Record) -> bytes:
+    return b"".join(orjson.dumps(r) + b"\n" for r in records)
+
+
+def read(logs: Bucket, hours: float = 24) -> list[str]:
+    window = timedelta(hours=hours)
+    found = inference_log.read(logs, window, NOW)
+    return sorted(r["prediction_id"] for records in found for r in records)
+
+
+def test_objects_are_read_compressed_or_not(logs: Bucket) -> None:
+    put(logs, NOW, lines(record(1), record(2)))
+    put(logs, NOW, gzip.compress(lines(record(3))), "o.gz")
+    assert read(logs) == ["1", "2", "3"]
+
+
+def test_only_the_window_is_read(logs: Bucket) -> None:
+    for number, hours in enumerate((0, 1.9, 2.1, 30)):
+        at = NOW - timedelta(hours=hours)
+        put(logs, at, lines(record(number, at)), f"{number}")
+    assert read(logs, hours=2) == ["0", "1"]
+    assert read(logs, hours=24) == ["0", "1", "2"]
+
+
+def test_a_record_that_arrived_late_counts_by_when_it_was_predicted(logs: Bucket) -> None:
+    put(logs, NOW, lines(record(1, NOW - timedelta(hours=3)), record(2)))
+    assert read(logs, hours=2) == ["2"]
+
+
+def test_a_line_that_was_cut_short_is_told_and_costs_no_other(
+    logs: Bucket, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(logs, NOW, lines(record(1)) + b'{"prediction_id": "2", "predi\n[]\n' + lines(record(3)))
+    with caplog.at_level(logging.WARNING):
+        assert read(logs) == ["1", "3"]
+    assert len(caplog.records) == 2
+
+
+def test_many_small_objects_are_all_read(logs: Bucket) -> None:
+    for number in range(50):
+        put(logs, NOW, lines(record(number)), f"{number:03}")
+    assert len(read(logs)) == 50
