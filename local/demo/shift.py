@@ -72,7 +72,7 @@ def shifted(
     parsed = Schema(schema)
     drawn = _drawn(frame, rows, seed)
     made = _renamed(frame, drawn, parsed, seed)
-    left = (frame[parsed.target] == parsed.positive).to_numpy(dtype=np.bool_)
+    left = parsed.labels(frame[parsed.target])[0]
     rng = np.random.default_rng([seed, 1])  # not the one that has drawn the customers
     moves = {f.name: _move(f, frame[f.name], left, rng) for f in parsed.features}
     able = {name: move for name, move in moves.items() if move and move.room >= ROOM}

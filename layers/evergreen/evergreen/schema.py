@@ -45,15 +45,12 @@ class Schema:
 
         """
         self.document = document
-        self.missing = frozenset([None, *document.get("missingValues", [""])])
+        self.missing = _missing(document)
         fields = _fields(document)
         self.fields = tuple(fields)
-        self.target, self.positive = _target(document, fields)
-        key = document.get("primaryKey") or []
-        self.primary_key: tuple[str, ...] = (key,) if isinstance(key, str) else tuple(key)
-        for name in self.primary_key:
-            if name not in fields:
-                raise SchemaError(f"primaryKey names {name!r}, which is not among the fields")
+        self._outcome, self._left = _target(document, fields, self.missing)
+        self.target = self._outcome.name
+        self.primary_key = _primary_key(document, fields, self.target)
         self.features: tuple[Feature, ...] = tuple(
             parse_feature(field, self.missing)
             for name, field in fields.items()
@@ -113,25 +110,33 @@ class Schema:
         matrix, problems = self.encode(
             {name: [row.get(name) for row in rows] for name in self.feature_names}, len(rows)
         )
+        inputs = self._inputs
         unknown = [
             Problem(index, name, self._unknown(name))
             for index, row in enumerate(rows)
-            if not row.keys() <= self._inputs
+            if not row.keys() <= inputs
             for name in row
-            if name not in self._inputs
+            if name not in inputs
         ]
-        return Encoded(matrix, sorted(unknown + problems, key=lambda p: p.row))
+        keyless = [
+            Problem(index, name, f"expected a string or a whole number, got {_short(row[name])}")
+            for name in self.primary_key
+            for index, row in enumerate(rows)
+            if not _is_key(row.get(name))
+        ]
+        if unknown or keyless:
+            problems = sorted([*unknown, *keyless, *problems], key=lambda p: p.row)
+        return Encoded(matrix, problems)
 
     def labels(self, values: Iterable[str]) -> tuple[npt.NDArray[np.bool_], list[Problem]]:
         """Whether each customer left, shape (rows,), from the text of the target's column."""
-        allowed = self._target_values()
-        labels, problems = [], []
-        for row, value in enumerate(values):
-            labels.append(value == self.positive)
-            if value in self.missing or (allowed and value not in allowed):
-                expected = " or ".join(map(repr, allowed)) if allowed else "an outcome"
-                problems.append(Problem(row, self.target, f"expected {expected}, got {value!r}"))
-        return np.array(labels, dtype=np.bool_), problems
+        values = list(values)
+        codes = np.array(self._outcome.codes(values), dtype=np.float64)
+        problems = [
+            Problem(row, self.target, f"expected {self._outcome.expected}, got {values[row]!r}")
+            for row in np.flatnonzero(~(codes >= 0)).tolist()
+        ]
+        return codes == self._left, problems
 
     def json_schema(self) -> dict[str, Any]:
         """The JSON Schema of one customer, as a request gives it."""
@@ -153,10 +158,6 @@ class Schema:
             "additionalProperties": False,
         }
 
-    def _target_values(self) -> tuple[str, ...]:
-        field = next(f for f in self.document["fields"] if f["name"] == self.target)
-        return tuple(str(v) for v in field.get("constraints", {}).get("enum", ()))
-
     def _complaint(
         self, columns: Mapping[str, Sequence[object]], row: int, feature: Feature
     ) -> str:
@@ -170,6 +171,13 @@ class Schema:
         if name == self.target:
             return "is the outcome, which a prediction can't be given"
         return "is not a field of the schema; its fields are " + ", ".join(self.feature_names)
+
+
+def _missing(document: Mapping[str, Any]) -> frozenset[object]:
+    values = document.get("missingValues", [""])
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise SchemaError("'missingValues' must be a list of strings")
+    return frozenset([None, *values])
 
 
 def _fields(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -186,16 +194,45 @@ def _fields(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return named
 
 
-def _target(document: Mapping[str, Any], fields: Mapping[str, object]) -> tuple[str, str]:
+def _target(
+    document: Mapping[str, Any],
+    fields: Mapping[str, Mapping[str, Any]],
+    missing: frozenset[object],
+) -> tuple[Categorical, float]:
+    """Return the target's field and the code of its positive outcome."""
     target = document.get("target")
     if not isinstance(target, dict) or not {"field", "positive"} <= target.keys():
         raise SchemaError(
             "the schema needs 'target': {'field': the column that says who left,"
             " 'positive': its value for those who did}"
         )
-    if target["field"] not in fields:
-        raise SchemaError(f"target names {target['field']!r}, which is not among the fields")
-    return target["field"], str(target["positive"])
+    name, positive = target["field"], target["positive"]
+    if not isinstance(name, str) or name not in fields:
+        raise SchemaError(f"target names {name!r}, which is not among the fields")
+    outcome = parse_feature(fields[name], missing)
+    if not isinstance(outcome, Categorical):
+        raise SchemaError(f"the target {name!r} needs constraints.enum: its outcomes")
+    (code,) = outcome.codes([positive])
+    if not code >= 0:
+        raise SchemaError(f"the target's positive is {positive!r}, but not {outcome.expected}")
+    return outcome, code
+
+
+def _primary_key(
+    document: Mapping[str, Any], fields: Mapping[str, object], target: str
+) -> tuple[str, ...]:
+    key = document.get("primaryKey") or []
+    names = [key] if isinstance(key, str) else key
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise SchemaError("'primaryKey' must be the name of a field, or a list of names")
+    for name in names:
+        if name not in fields or name == target:
+            raise SchemaError(f"primaryKey names {name!r}, which is no field beside the target")
+    return tuple(names)
+
+
+def _is_key(value: object) -> bool:
+    return value is None or (isinstance(value, str | int) and not isinstance(value, bool))
 
 
 def _prose(field: Mapping[str, Any]) -> dict[str, Any]:
