@@ -26,4 +26,4 @@ def fit(schema: Schema, frame: pd.DataFrame) -> Pipeline:
     )
     pipeline = make_pipeline(columns, gradient_boosting(schema)[-1])
     typed = pd.DataFrame(to_json(frame, schema))[list(schema.feature_names)]
-    return pipeline.fit(typed, (frame[schema.target] == schema.positive).to_numpy())
+    return pipeline.fit(typed, schema.labels(frame[schema.target])[0])

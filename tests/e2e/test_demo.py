@@ -95,10 +95,10 @@ def test_a_taken_port_is_named(state: Path) -> None:
     [
         (None, "does not exist"),
         ("tenure,Churn\n1,2\n", "fits none of the schemas"),
-        ("drop:churned", "has no column 'churned'"),
+        ("drop:churned", "the header lacks churned"),
         ("drop:contract", "fits none of the schemas"),
         ("cell:contract", "row 3, column 'contract': expected one of 'monthly'"),
-        ("cell:churned", "row 3, column 'churned': expected 'yes' or 'no', got '?'"),
+        ("cell:churned", "row 3, column 'churned': expected one of 'yes', 'no', got '?'"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_told_in_one_line(

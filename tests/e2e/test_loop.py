@@ -140,7 +140,7 @@ def test_labelled_data_that_does_not_fit_ends_in_the_failure_queue_and_changes_n
         message = eventually(lambda: _failure(deployed))
     finally:
         data.delete(key)
-    assert "training/broken.csv has no column" in message
+    assert "training/broken.csv: the header lacks churned" in message
     assert Registry(deployed.bucket("model")).pointer().version == champion
 
 

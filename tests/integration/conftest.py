@@ -1,8 +1,11 @@
+import logging
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
 import boto3
 import pytest
+from aws_lambda_powertools import Logger
 from moto import mock_aws
 
 from evergreen.artifact import Artifact
@@ -18,6 +21,36 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
         yield
+
+
+@pytest.fixture(autouse=True)
+def new_log() -> Iterator[None]:
+    """Have each app set up its log anew: the old one goes to an earlier test's standard output."""
+    yield
+    log = logging.getLogger("evergreen")
+    log.handlers.clear()
+    for mark in ("init", "powertools_handler"):
+        log.__dict__.pop(mark, None)
+
+
+class CurrentOutput:
+    """The standard output as it is when something is written to it."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
+@pytest.fixture(autouse=True)
+def log() -> None:
+    """Let the functions' log, which is set up once, follow each test's own output."""
+    log = logging.getLogger("evergreen")
+    if not log.handlers:
+        Logger(service="evergreen")
+    for handler in log.handlers:
+        handler.stream = CurrentOutput()  # type: ignore[attr-defined]
 
 
 def bucket(name: str, *, versioned: bool = True) -> Bucket:

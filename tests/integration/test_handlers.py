@@ -1,7 +1,6 @@
 """The functions, with the sample events that `sam local` is given as well."""
 
 import json
-import logging
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -50,21 +49,11 @@ def function(
 
     def load(name: str) -> ModuleType:
         monkeypatch.syspath_prepend(ROOT / "functions" / name)
-        app = import_module("app")
-        log_to(sys.stdout)
-        return app
+        return import_module("app")
 
     yield load
-    log_to(sys.__stdout__)
     for name in ("app", "api", "docs", "problems"):
         sys.modules.pop(name, None)
-
-
-def log_to(stream: Any) -> None:
-    """Point the log at a test's own output: the handler is made once for all tests."""
-    for handler in logging.getLogger("evergreen").handlers:
-        assert isinstance(handler, logging.StreamHandler)
-        handler.setStream(stream)
 
 
 def test_every_sample_event_is_used_here() -> None:

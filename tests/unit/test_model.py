@@ -130,7 +130,12 @@ def test_a_table_of_one_kind_of_feature_can_be_learned_from(kind: str) -> None:
     field = {"name": "x", "type": "integer"}
     if kind == "categorical":
         field["constraints"] = {"enum": [0, 1, 2]}
-    schema = Schema({"fields": [field, {"name": "y"}], "target": {"field": "y", "positive": "1"}})
+    schema = Schema(
+        {
+            "fields": [field, {"name": "y", "constraints": {"enum": [0, 1]}}],
+            "target": {"field": "y", "positive": "1"},
+        }
+    )
     frame = pd.DataFrame({"x": x.astype(str), "y": left.astype(int).astype(str)})
     labelled = History.of({"h": frame}).labelled(schema)
     labelled = replace(labelled, held_out=np.arange(400) % 5 == 0)

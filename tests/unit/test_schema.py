@@ -148,8 +148,8 @@ def test_labels_are_read_and_what_is_none_is_told() -> None:
     labels, problems = SCHEMA.labels(["yes", "no", "", "perhaps"])
     assert labels.tolist() == [True, False, False, False]
     assert [(p.row, p.message) for p in problems] == [
-        (2, "expected 'yes' or 'no', got ''"),
-        (3, "expected 'yes' or 'no', got 'perhaps'"),
+        (2, "expected one of 'yes', 'no', got ''"),
+        (3, "expected one of 'yes', 'no', got 'perhaps'"),
     ]
 
 
@@ -186,7 +186,7 @@ def changed(**members: object) -> dict[str, Any]:
         (changed(primaryKey="gone"), "primaryKey names 'gone'"),
         (changed(primaryKey=None), "field 'id' of type 'string' can't be a feature"),
         (
-            changed(fields=[{"name": "id"}, {"name": "left"}]),
+            changed(fields=[{"name": "id"}, DOCUMENT["fields"][-1]]),
             "no field left that could be a feature",
         ),
         (

@@ -3,7 +3,7 @@
 The modules, from the bottom up; each imports only modules named before it:
 
     errors, settings, keys        what can go wrong, what can be set, where things lie
-    features, schema              customers → one float32 matrix
+    features, schema, table       customers → one float32 matrix; what a CSV must have
     artifact, golden, model       the files of a version; rows that prove it; loading and predicting
     evaluation, drift             judging models, judging customers
     export, training              scikit-learn → ONNX; labelled customers → the files of a version

@@ -4,6 +4,7 @@ A row is held out by a hash of its primary key, so the same customer is held out
 No version has ever learned from a held-out row, and any two can be compared fairly on them.
 """
 
+import csv
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from evergreen.artifact import sha256
 from evergreen.errors import InputError, Problem, TableError
 from evergreen.s3 import Bucket
 from evergreen.schema import Matrix, Schema
+from evergreen.table import check_header
 from evergreen.training import Labelled
 
 HELD_OUT_OF = 5
@@ -121,14 +123,17 @@ def read_table(content: bytes, name: str, schema: Schema) -> pd.DataFrame:
 
     """
     try:
+        lines = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
+        header = next(csv.reader(lines), [])
+        check_header(header, (schema.target, *schema.primary_key, *schema.feature_names))
         frame = pd.read_csv(io.BytesIO(content), dtype=str, na_filter=False, encoding="utf-8-sig")
-    except (ValueError, pd.errors.ParserError) as error:
+    except TableError as error:
+        raise TableError(f"{name}: {error}") from None
+    except (ValueError, pd.errors.ParserError, csv.Error) as error:
         raise TableError(f"{name} is not a CSV in UTF-8: {error}") from None
     if not isinstance(frame.index, pd.RangeIndex):
         raise TableError(f"{name} has rows with more cells than its header")
-    if schema.target not in frame:
-        raise TableError(f"{name} has no column {schema.target!r}, which is to say who left")
-    lacking = [n for n in (*schema.primary_key, *schema.feature_names) if n not in frame]
-    if lacking:
-        raise TableError(f"{name} lacks the columns {', '.join(lacking)}, which the schema names")
-    return frame.fillna("")
+    short = np.flatnonzero(frame.isna().any(axis=1))  # nothing else is NaN: na_filter is off
+    if len(short):
+        raise TableError(f"{name}, row {short[0] + 1} has fewer cells than the header")
+    return frame

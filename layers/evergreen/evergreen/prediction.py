@@ -7,13 +7,11 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from evergreen.errors import InvalidRows
+from evergreen.golden import DIGITS
 from evergreen.inference_log import Record
 from evergreen.model import Model
 
 Risk = Literal["low", "medium", "high"]
-
-DIGITS = 6
-"""Probabilities and thresholds are given, compared and kept with so many decimals."""
 
 
 @dataclass(frozen=True, slots=True)

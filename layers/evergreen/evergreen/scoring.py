@@ -15,10 +15,11 @@ from typing import IO, Any
 
 from evergreen import keys
 from evergreen.errors import InputError, NotFoundError, TableError
+from evergreen.golden import DIGITS
 from evergreen.model import Model
-from evergreen.prediction import DIGITS, risk
+from evergreen.prediction import risk
 from evergreen.s3 import Bucket
-from evergreen.schema import Schema
+from evergreen.table import check_header
 
 ADDED = ("churn_probability", "will_churn", "risk", "model_version")
 """The columns that a scored row gains."""
@@ -96,7 +97,7 @@ def score_table(
     reader = csv.reader(lines, strict=True)
     try:
         header = next(reader, [])
-        _check_header(header, model.schema)
+        check_header(header, model.schema.feature_names)
         good, bad = csv.writer(scored), csv.writer(rejected)
         good.writerow([*header, *ADDED])
         bad.writerow([*header, "line", "reason"])
@@ -156,19 +157,6 @@ def _score_chunk(
 def _fit(cells: list[str], width: int) -> list[str]:
     """Make a ragged row as wide as the header, so that its reason stands in its own column."""
     return [*cells, *[""] * (width - len(cells))][:width]
-
-
-def _check_header(header: list[str], schema: Schema) -> None:
-    twice = {name for name in header if header.count(name) > 1}
-    if twice:
-        raise TableError(f"the header names {', '.join(sorted(twice))} twice")
-    lacking = [name for name in schema.feature_names if name not in header]
-    if lacking:
-        found = ", ".join(header[:20]) or "nothing"
-        raise TableError(
-            f"the header lacks {', '.join(lacking)}; found: {found}"
-            " (the columns are separated by commas)"
-        )
 
 
 def _summary(bucket: Bucket, key: str) -> Summary | None:

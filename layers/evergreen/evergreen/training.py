@@ -24,7 +24,7 @@ from evergreen.drift import Baseline
 from evergreen.errors import InputError
 from evergreen.export import reference_probabilities, to_onnx
 from evergreen.features import UNSEEN, Categorical
-from evergreen.golden import Golden, Probabilities
+from evergreen.golden import DIGITS, Golden, Probabilities
 from evergreen.schema import Matrix, Schema
 
 MIN_ROWS = 200
@@ -32,6 +32,7 @@ MIN_ROWS = 200
 MIN_OUTCOMES = 20
 """The fewest of them that must have left, and that must have stayed."""
 
+_MIN_KNOWN = 20
 _GOLDEN_ROWS = 64
 _PARITY_ROWS = 500
 _SEED = 0
@@ -77,13 +78,13 @@ def train(schema: Schema, labelled: Labelled) -> Trained:
 
 def _train(schema: Schema, labelled: Labelled) -> Trained:
     rest = ~labelled.held_out
-    matrix, left = labelled.matrix[rest], labelled.left[rest]
+    matrix, left = _without_rarities(labelled.matrix[rest]), labelled.left[rest]
     unseen, unseen_left = labelled.matrix[labelled.held_out], labelled.left[labelled.held_out]
 
     pipeline = gradient_boosting(schema)
     folds = StratifiedKFold(5, shuffle=True, random_state=_SEED)
     out_of_fold = cross_val_predict(pipeline, matrix, left, cv=folds, method="predict_proba")[:, 1]
-    threshold = evaluation.best_threshold(left, out_of_fold)
+    threshold = round(evaluation.best_threshold(left, out_of_fold), DIGITS)
     pipeline.fit(matrix, left)
     scores = _probabilities(pipeline, unseen)
 
@@ -198,6 +199,15 @@ def _edge_cases(schema: Schema) -> Matrix:
     nothing = np.full(len(schema.features), np.nan, dtype=np.float32)
     new = np.where(schema.categorical, UNSEEN, nothing).astype(np.float32)
     return np.vstack([nothing, new])
+
+
+def _without_rarities(matrix: Matrix) -> Matrix:
+    """Make fields that are known of hardly anyone the same for all, so that no tree splits on them.
+
+    scikit-learn can't bin a column of which it knows nothing, not even within one fold.
+    """
+    known = (~np.isnan(matrix)).sum(axis=0) >= _MIN_KNOWN
+    return np.where(known, matrix, np.float32(0))
 
 
 def _require_enough(labelled: Labelled) -> None:
