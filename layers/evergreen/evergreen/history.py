@@ -122,18 +122,19 @@ def read_table(content: bytes, name: str, schema: Schema) -> pd.DataFrame:
             message.
 
     """
+    reader = csv.reader(
+        io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline=""), strict=True
+    )
     try:
-        lines = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
-        header = next(csv.reader(lines), [])
+        header = next(reader, [])
         check_header(header, (schema.target, *schema.primary_key, *schema.feature_names))
-        frame = pd.read_csv(io.BytesIO(content), dtype=str, na_filter=False, encoding="utf-8-sig")
+        rows = [row for row in reader if row]  # an empty line is no customer
     except TableError as error:
         raise TableError(f"{name}: {error}") from None
-    except (ValueError, pd.errors.ParserError, csv.Error) as error:
+    except (UnicodeDecodeError, csv.Error) as error:
         raise TableError(f"{name} is not a CSV in UTF-8: {error}") from None
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise TableError(f"{name} has rows with more cells than its header")
-    short = np.flatnonzero(frame.isna().any(axis=1))  # nothing else is NaN: na_filter is off
-    if len(short):
-        raise TableError(f"{name}, row {short[0] + 1} has fewer cells than the header")
-    return frame
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(header):
+            which = "fewer" if len(row) < len(header) else "more"
+            raise TableError(f"{name}, row {number} has {which} cells than the header")
+    return pd.DataFrame(rows, columns=header, dtype=str)

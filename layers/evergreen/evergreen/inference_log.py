@@ -30,7 +30,6 @@ Record = dict[str, Any]
 _BATCH_RECORDS, _BATCH_BYTES = 500, 4_000_000  # the limits of PutRecordBatch, less a margin
 _PREFETCH = 16  # objects in memory at a time
 _GZIP = b"\x1f\x8b"
-_FIELDS = {"predicted_at", "model_version", "churn_probability", "customer"}
 
 logger = logging.getLogger(__name__)
 
@@ -78,18 +77,19 @@ class Shipper:
 def read(bucket: Bucket, window: timedelta, now: datetime) -> Iterator[list[Record]]:
     """Read the records of a window of time that ends now, object by object, each as one list.
 
-    A line that is no record (a delivery cut short) is passed over, and so are lines before the
-    window's start.
+    A line that is no record (a delivery cut short) is passed over, and so are records from outside
+    the window, so that a check which is repeated later reads the same.
     """
     start = (now - window).astimezone(UTC)
     hour = start.replace(minute=0, second=0, microsecond=0)
-    oldest = start.isoformat()
+    oldest, newest = start.isoformat(), now.astimezone(UTC).isoformat()
     while hour <= now:
         for entries in batched(bucket.list(keys.inference_hour(hour)), _PREFETCH, strict=False):
             with ThreadPoolExecutor(_PREFETCH) as pool:  # S3's latency, not ours, is what it costs
                 contents = pool.map(lambda entry: bucket.get(entry.key)[0], entries)
                 for content in contents:
-                    records = [r for r in _parse(content) if r["predicted_at"] >= oldest]
+                    found = _parse(content)
+                    records = [r for r in found if oldest <= r["predicted_at"] <= newest]
                     if records:
                         yield records
         hour += timedelta(hours=1)
@@ -103,10 +103,20 @@ def _parse(content: bytes) -> Iterator[Record]:
             record = orjson.loads(line)
         except orjson.JSONDecodeError:
             record = None
-        if isinstance(record, dict) and record.keys() >= _FIELDS:
+        if _is_record(record):
             yield record
         else:
             logger.warning("passed over a line of %d bytes that is no record", len(line))
+
+
+def _is_record(record: Any) -> bool:
+    return (
+        isinstance(record, dict)
+        and isinstance(record.get("predicted_at"), str)
+        and isinstance(record.get("model_version"), str)
+        and isinstance(record.get("churn_probability"), float | int)
+        and isinstance(record.get("customer"), dict)
+    )
 
 
 def _batches(records: Sequence[Record]) -> Iterator[list[bytes]]:

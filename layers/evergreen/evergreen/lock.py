@@ -27,7 +27,7 @@ def hold(bucket: Bucket, key: str, owner: str, limit: timedelta) -> Iterator[Non
     try:
         yield
     finally:
-        with suppress(ConflictError):  # it expired and is somebody else's now
+        with suppress(ConflictError, NotFoundError):  # it expired, or was cleared away
             bucket.replace(key, _note(owner, datetime.now(UTC)), etag)
 
 
@@ -36,9 +36,13 @@ def _take(bucket: Bucket, key: str, note: bytes) -> str:
         held, etag = bucket.get(key)
     except NotFoundError:
         return bucket.create(key, note)
-    found = json.loads(held)
-    if datetime.fromisoformat(found["until"]) > datetime.now(UTC):
-        raise ConflictError(f"{found['owner']} holds {key} until {found['until']}")
+    try:
+        found = json.loads(held)
+        owner, until = found["owner"], datetime.fromisoformat(found["until"])
+    except (KeyError, TypeError, ValueError):
+        owner, until = "nobody", datetime.min.replace(tzinfo=UTC)  # no note of ours
+    if until > datetime.now(UTC):
+        raise ConflictError(f"{owner} holds {key} until {until.isoformat()}")
     return bucket.replace(key, note, etag)
 
 

@@ -6,14 +6,17 @@ on what the mover saw, and every move is kept under `promotions/`; rolling back 
 """
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from evergreen import keys
 from evergreen.artifact import Artifact, Manifest
-from evergreen.errors import CorruptModelError, NoModelError, NotFoundError
+from evergreen.errors import ConflictError, CorruptModelError, NoModelError, NotFoundError
 from evergreen.s3 import Bucket
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Move:
         try:
             return cls(**json.loads(text))
         except (TypeError, ValueError) as error:
-            raise CorruptModelError(f"the pointer can't be read: {error}") from error
+            raise CorruptModelError(f"a move of the pointer can't be read: {error}") from error
 
     def to_bytes(self) -> bytes:
         """Return the move as it is stored."""
@@ -65,7 +68,7 @@ class Registry:
     def pointer(self) -> Pointer:
         """Return the pointer; raises NoModelError where nothing was ever promoted."""
         try:
-            return _pointer(*self.bucket.get(keys.POINTER))
+            return self._pointer(*self.bucket.get(keys.POINTER))
         except NotFoundError:
             raise _no_model() from None
 
@@ -75,7 +78,7 @@ class Registry:
             found = self.bucket.get_if_changed(keys.POINTER, seen.etag)
         except NotFoundError:
             raise _no_model() from None
-        return _pointer(*found) if found else None
+        return self._pointer(*found) if found else None
 
     def manifest(self, version: str) -> Manifest:
         """Return a version's manifest; raises NotFoundError for one that was never completed."""
@@ -88,10 +91,13 @@ class Registry:
 
     def publish(self, manifest: Manifest, files: Mapping[str, bytes]) -> None:
         """Write a version, its manifest last; raises ConflictError where it is complete already."""
+        complete = keys.model_file(manifest.version, keys.MANIFEST)
+        if any(self.bucket.list(complete)):
+            raise ConflictError(f"{manifest.version} is published, and versions never change")
         for name, content in files.items():
             kind = "application/json" if name.endswith(".json") else "application/octet-stream"
             self.bucket.put(keys.model_file(manifest.version, name), content, kind)
-        self.bucket.create(keys.model_file(manifest.version, keys.MANIFEST), manifest.to_bytes())
+        self.bucket.create(complete, manifest.to_bytes())
 
     def manifests(self, since: datetime | None = None) -> Iterator[Manifest]:
         """Read the manifests of all complete versions, or of those since a time; oldest first."""
@@ -102,6 +108,8 @@ class Registry:
                     yield self.manifest(version)
                 except NotFoundError:
                     continue  # half published, so it does not exist
+                except CorruptModelError as error:
+                    logger.warning("passed over %s: %s", version, error)
 
     def promote(self, version: str, *, seen: Pointer | None, reason: str) -> Pointer:
         """Move the pointer.
@@ -133,15 +141,26 @@ class Registry:
 
     def history(self) -> list[Move]:
         """Return every move of the pointer, newest first."""
-        moves = [Move.parse(self.bucket.get(e.key)[0]) for e in self.bucket.list(keys.PROMOTIONS)]
+        moves = []
+        for entry in self.bucket.list(keys.PROMOTIONS):
+            try:
+                moves.append(Move.parse(self.bucket.get(entry.key)[0]))
+            except CorruptModelError as error:
+                logger.warning("passed over %s: %s", entry.key, error)
         return sorted(moves, key=lambda move: move.moved_at, reverse=True)
+
+    def _pointer(self, content: bytes, etag: str) -> Pointer:
+        """Read the pointer or, where somebody spoilt it, the last move that the history knows."""
+        try:
+            return Pointer(Move.parse(content), etag)
+        except CorruptModelError as error:
+            for last in self.history():
+                logger.error("%s; going by the history: %s", error, last.version)
+                return Pointer(last, etag)
+            raise
 
     def _remember(self, move: Move) -> None:
         self.bucket.put(move.key, move.to_bytes())
-
-
-def _pointer(content: bytes, etag: str) -> Pointer:
-    return Pointer(Move.parse(content), etag)
 
 
 def _no_model() -> NoModelError:
