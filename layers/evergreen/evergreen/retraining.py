@@ -29,7 +29,7 @@ from evergreen.training import Labelled, Trained
 Trigger = Literal["upload", "drift", "manual"]
 
 COMPARED = 2_000
-"""The most held-out rows that champion and challenger are compared on: the newest ones."""
+"""The most held-out rows that champion and challenger are compared on; a sample, beyond that."""
 MIN_RECENT = 100
 """From so many held-out rows on, only those are compared on that the champion's files lack."""
 
@@ -95,13 +95,12 @@ class Retraining:
 
     def _finish(self, manifest: Manifest, champion: Pointer | None) -> Outcome:
         """Do what is left to do with a version that was trained on this very data before."""
-        version, reason = manifest.version, manifest.decision["reason"]
+        version = manifest.version
         undecided = manifest.parent == (champion.version if champion else None)
         moved_to = {move.version for move in self.registry.history()}  # rolled back, if it is there
         if manifest.decision["promoted"] and undecided and version not in moved_to:
             # the training died between publishing and promoting
-            self.registry.promote(version, seen=champion, reason=reason)
-            return Outcome("promoted", reason, version)
+            return self._promote(manifest, champion)
         return Outcome("skipped", f"nothing new to learn from since {version}", version)
 
     def _cooling_down(self, trigger: Trigger, now: datetime) -> datetime | None:
@@ -133,10 +132,19 @@ class Retraining:
             files={name: artifact.sha256(content) for name, content in files.items()},
         )
         self.registry.publish(manifest, files)
+        outcome = Outcome("kept", decision["reason"], manifest.version)
         if decision["promoted"]:
-            self.registry.promote(manifest.version, seen=champion, reason=decision["reason"])
-        status: Literal["promoted", "kept"] = "promoted" if decision["promoted"] else "kept"
-        return Outcome(status, decision["reason"], manifest.version, trained.metrics["held_out"])
+            outcome = self._promote(manifest, champion)
+        return replace(outcome, metrics=trained.metrics["held_out"])
+
+    def _promote(self, manifest: Manifest, champion: Pointer | None) -> Outcome:
+        """Move the pointer, unless somebody else has moved it since the champion was looked at."""
+        version, reason = manifest.version, manifest.decision["reason"]
+        try:
+            self.registry.promote(version, seen=champion, reason=reason)
+        except ConflictError as error:
+            return Outcome("kept", f"not promoted, though {reason}: {error}", version)
+        return Outcome("promoted", reason, version)
 
     def _decide(
         self, champion: Pointer | None, history: History, labelled: Labelled, trained: Trained
@@ -166,7 +174,9 @@ def _rows_to_compare(history: History, labelled: Labelled, learned: Mapping[str,
     """Pick the held-out rows that the comparison rests on, as a mask of shape (rows,)."""
     recent = labelled.held_out & ~np.isin(history.source, list(learned))
     enough = recent.sum() >= MIN_RECENT and len(np.unique(labelled.left[recent])) == 2
-    chosen = np.flatnonzero(recent if enough else labelled.held_out)[-COMPARED:]
+    chosen = np.flatnonzero(recent if enough else labelled.held_out)
+    if len(chosen) > COMPARED:
+        chosen = np.random.default_rng(0).choice(chosen, COMPARED, replace=False)
     return np.isin(np.arange(len(labelled.left)), chosen)
 
 
