@@ -99,12 +99,16 @@ def score_table(
         header = next(reader, [])
         check_header(header, model.schema.feature_names)
         good, bad = csv.writer(scored), csv.writer(rejected)
-        good.writerow([*header, *ADDED])
+        # a file that was scored before loses its old answers
+        kept = [i for i, n in enumerate(header) if n not in ADDED or n in model.schema.fields]
+        good.writerow([*(header[i] for i in kept), *ADDED])
         bad.writerow([*header, "line", "reason"])
         counts = {"scored": 0, "rejected": 0, "will_churn": 0}
         for chunk in batched(_rows(reader), _CHUNK, strict=False):
             rejections, answers = _score_chunk(model, header, chunk)
-            good.writerows(answers)
+            good.writerows(
+                [*(answer[i] for i in kept), *answer[-len(ADDED) :]] for answer in answers
+            )
             bad.writerows(rejections)
             counts["scored"] += len(answers)
             counts["rejected"] += len(rejections)
