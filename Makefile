@@ -5,8 +5,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PORT ?= 4566
-ARCH ?= x86_64
 ENV ?= dev
+ARCH := $(or $(shell sed -n '/^\[$(ENV)\.deploy/,/^\[/s/.*Architecture=\([a-z0-9_]*\).*/\1/p' samconfig.toml),x86_64)
 STATE ?= .local/state
 
 # uv: the machine's own where it works, else one in .tools
@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON := .venv/bin/python
 ENVIRONMENTS := .venv/.ready .tools/sam/.ready .tools/runtime/.ready .tools/emulator/.ready
 
-.PHONY: help demo up down logs build deploy test test-unit test-e2e lint format bench locks clean
+.PHONY: help demo up down logs build deploy test test-unit lint format bench locks clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,11 +37,11 @@ down: ## Stop LocalStack and everything it runs
 logs: ## Follow LocalStack's log
 	@.tools/emulator/bin/python -m evergreen_emulator logs --follow --state $(STATE)
 
-build: $(ENVIRONMENTS) ## Build the functions and layers (ARCH=x86_64 or arm64)
+build: $(ENVIRONMENTS) ## Build the functions and layers for ENV=dev or prod
 	@sam build --parameter-overrides Architecture=$(ARCH)
 
 deploy: build ## Deploy to AWS with your credentials: ENV=dev or prod
-	@sam deploy --config-env $(ENV) --parameter-overrides Stage=$(ENV) Architecture=$(ARCH)
+	@sam deploy --config-env $(ENV)
 
 test: $(ENVIRONMENTS) ## Run every test that needs no AWS, the deployed template on LocalStack included
 	@$(PYTHON) -m pytest tests/unit tests/integration -n 2 -q
@@ -53,7 +53,7 @@ test-unit: .venv/.ready ## Run the tests that need neither sockets nor LocalStac
 lint: .venv/.ready .tools/sam/.ready ## Check style, types and the template
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
-	@.venv/bin/mypy layers/evergreen/evergreen
+	@.venv/bin/mypy layers/evergreen/evergreen layers/slim.py
 	@for function in functions/*; do MYPYPATH=layers/evergreen:$$function .venv/bin/mypy $$function; done
 	@.venv/bin/mypy local/demo
 	@MYPYPATH=local/emulator .venv/bin/mypy local/emulator/evergreen_emulator

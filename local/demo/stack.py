@@ -37,6 +37,7 @@ class Emulator:
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
             "PATH": f"{TOOLS / 'sam/bin'}:{TOOLS / 'uv/bin'}:{os.environ['PATH']}",
+            "LAYER_ARCH": "x86_64",  # the machine's own, whatever is deployed to AWS
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
