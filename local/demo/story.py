@@ -93,9 +93,9 @@ class Story:
             done(self._send(self.source.ordinary(TRAFFIC, seed=4)))
         with step(self.console, "Check for drift") as done:
             report = self._check_drift()
-            done(f"{report['verdict']} in {report['rows']:,} predictions")
+            done(f"{_words(report)} in {report['rows']:,} predictions")
         self._expect(report["verdict"] == "no_drift", "ordinary customers were called drifted")
-        self._note("ordinary customers", f"{report['verdict']}, {report['rows']:,} predictions")
+        self._note("ordinary customers", f"{_words(report)}, {report['rows']:,} predictions")
 
     def customers_change(self) -> None:
         """Chapter 5: other customers come, and the drift check finds in what they differ."""
@@ -111,7 +111,7 @@ class Story:
             done(f"{len(history):,} customers; no retraining by itself: cooling down")
         with step(self.console, "Check for drift again") as done:
             report = self._check_drift()
-            done(f"{report['verdict']} in {report['rows']:,} predictions")
+            done(f"{_words(report)} in {report['rows']:,} predictions")
         self.console.print(_drift_table(report))
         found = {c["name"] for c in report["columns"] if c["drifted"]} - {"churn_probability"}
         self._expect(report["verdict"] == "drift", "the shifted customers went unnoticed")
@@ -246,6 +246,11 @@ def step(console: Console, title: str) -> Iterator[Callable[[str], None]]:
         yield results.append
     took = time.perf_counter() - started
     console.print(f"[green]✓[/] {title} [dim]{took:.1f} s[/]", *results, highlight=False)
+
+
+def _words(report: dict[str, Any]) -> str:
+    verdict: str = report["verdict"]
+    return verdict.replace("_", " ")
 
 
 def _drift_table(report: dict[str, Any]) -> Table:
