@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON := .venv/bin/python
 ENVIRONMENTS := .venv/.ready .tools/sam/.ready .tools/runtime/.ready .tools/emulator/.ready
 
-.PHONY: help demo up down logs build deploy test test-unit lint format bench locks clean
+.PHONY: help demo up down logs build deploy test test-unit lint format openapi bench locks clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,7 +55,7 @@ lint: .venv/.ready .tools/sam/.ready ## Check style, types and the template
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy layers/evergreen/evergreen layers/slim.py
 	@for function in functions/*; do MYPYPATH=layers/evergreen:$$function .venv/bin/mypy $$function; done
-	@.venv/bin/mypy local/demo
+	@MYPYPATH=layers/evergreen:functions/predict .venv/bin/mypy local/demo local/openapi.py
 	@MYPYPATH=local/emulator .venv/bin/mypy local/emulator/evergreen_emulator
 	@cfn-lint template.yaml
 	@AWS_DEFAULT_REGION=us-east-1 sam validate --lint
@@ -63,6 +63,9 @@ lint: .venv/.ready .tools/sam/.ready ## Check style, types and the template
 format: .venv/.ready ## Format the code
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
+
+openapi: .venv/.ready ## Write infra/openapi.json anew
+	@$(PYTHON) -m local.openapi > infra/openapi.json
 
 bench: .venv/.ready ## Measure against what people would otherwise use → .bench/results.json
 	@$(PYTHON) -m tests.benchmarks

@@ -1,6 +1,7 @@
 """The API's routes, without Lambda and without AWS."""
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -206,3 +207,10 @@ def test_the_page_needs_nothing_from_elsewhere(api: TestClient) -> None:
         assert asset in page
         assert len(api.get(f"/{asset}").content) > 10_000
     problem(api.get("/docs/other.js"), 404, "/docs/other.js")
+
+
+def test_the_committed_description_is_the_one_that_the_code_gives() -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "local.openapi"], cwd=ROOT, capture_output=True, check=True
+    )
+    assert made.stdout == (ROOT / "infra/openapi.json").read_bytes(), "run make openapi"
