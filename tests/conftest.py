@@ -1,10 +1,12 @@
 """What the tests of all kinds share: labelled customers, and a model version trained on them."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 from evergreen import artifact, training
 from evergreen.artifact import Artifact, Manifest
@@ -15,6 +17,13 @@ from local.demo.customers import customers
 from local.demo.stack import ROOT
 
 SCHEMA = ROOT / "local/schemas/customers.json"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Keep each worker to one core: threads that wait for each other cost more than they give."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,22 @@
+import json
 import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import boto3
+import pandas as pd
 import pytest
 from aws_lambda_powertools import Logger
 from moto import mock_aws
 
-from evergreen.artifact import Artifact
+from evergreen import keys
+from evergreen.artifact import Artifact, version_name
+from evergreen.history import Sources
 from evergreen.registry import Pointer, Registry
 from evergreen.s3 import Bucket
+from evergreen.schema import Schema
 
 
 @pytest.fixture(autouse=True)
@@ -21,16 +27,6 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
         yield
-
-
-@pytest.fixture(autouse=True)
-def new_log() -> Iterator[None]:
-    """Have each app set up its log anew: the old one goes to an earlier test's standard output."""
-    yield
-    log = logging.getLogger("evergreen")
-    log.handlers.clear()
-    for mark in ("init", "powertools_handler"):
-        log.__dict__.pop(mark, None)
 
 
 class CurrentOutput:
@@ -86,6 +82,42 @@ def promoted(registry: Registry, version: Artifact) -> Pointer:
     """The pointer to a version that was published and promoted."""
     registry.publish(version.manifest, version.files)
     return registry.promote(version.manifest.version, seen=None, reason="the first model")
+
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+"""When the champion of the fixture `learned` was trained."""
+
+
+def put_history(data: Bucket, name: str, frame: pd.DataFrame) -> None:
+    data.put(f"{keys.TRAINING}{name}.csv", frame.to_csv(index=False).encode(), "text/csv")
+
+
+def put_schema(data: Bucket, schema: Schema, *more: dict[str, object]) -> None:
+    document = {**schema.document, "fields": [*schema.document["fields"], *more]}
+    data.put(keys.TRAINING_SCHEMA, json.dumps(document).encode())
+
+
+@pytest.fixture
+def labelled(data: Bucket, schema: Schema, frame: pd.DataFrame) -> Sources:
+    """Labelled history in the bucket."""
+    put_schema(data, schema)
+    put_history(data, "history", frame)
+    return Sources.find(data)
+
+
+@pytest.fixture
+def learned(registry: Registry, version: Artifact, labelled: Sources) -> Pointer:
+    """The champion, as an upload's training on the history in the bucket left it."""
+    manifest = replace(
+        version.manifest,
+        version=version_name(NOW, labelled.fingerprint),
+        created=NOW.isoformat(),
+        trigger="upload",
+        fingerprint=labelled.fingerprint,
+        sources=dict(labelled.etags),
+    )
+    registry.publish(manifest, version.files)
+    return registry.promote(manifest.version, seen=None, reason="the first model")
 
 
 def another(version: Artifact, name: str) -> Artifact:

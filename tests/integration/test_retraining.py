@@ -1,6 +1,5 @@
-import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pandas as pd
 import pytest
@@ -9,30 +8,20 @@ from evergreen import artifact, keys, lock
 from evergreen.errors import InputError
 from evergreen.history import History, Sources
 from evergreen.model import Model
-from evergreen.registry import Registry
+from evergreen.registry import Pointer, Registry
 from evergreen.retraining import Retraining
 from evergreen.s3 import Bucket
 from evergreen.schema import Schema
 from local.demo.customers import customers
 
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+from .conftest import NOW, put_history, put_schema
+
 LATER = NOW + timedelta(hours=1)
 
 
 @pytest.fixture
 def retraining(data: Bucket, registry: Registry) -> Retraining:
     return Retraining(data, registry, cooldown=timedelta(hours=6))
-
-
-def put(data: Bucket, name: str, frame: pd.DataFrame) -> None:
-    data.put(f"{keys.TRAINING}{name}.csv", frame.to_csv(index=False).encode(), "text/csv")
-
-
-@pytest.fixture
-def labelled(data: Bucket, schema: Schema, frame: pd.DataFrame) -> None:
-    """Labelled history in the bucket."""
-    data.put(keys.TRAINING_SCHEMA, json.dumps(schema.document).encode())
-    put(data, "history", frame)
 
 
 def changed(rows: int = 1_500) -> pd.DataFrame:
@@ -44,10 +33,10 @@ def test_nothing_is_trained_before_schema_and_data_are_there(
     retraining: Retraining, data: Bucket, schema: Schema, frame: pd.DataFrame
 ) -> None:
     assert retraining.run("upload", NOW).status == "skipped"
-    data.put(keys.TRAINING_SCHEMA, json.dumps(schema.document).encode())
+    put_schema(data, schema)
     outcome = retraining.run("upload", NOW)
     assert (outcome.status, outcome.reason[:11]) == ("skipped", "waiting for")
-    put(data, "history", frame)
+    put_history(data, "history", frame)
     assert retraining.run("upload", NOW).status == "promoted"
 
 
@@ -68,79 +57,77 @@ def test_the_first_model_is_published_whole_and_serves(
     assert version.manifest.libraries["sklearn"]
 
 
-@pytest.mark.usefixtures("labelled")
 def test_the_same_data_is_not_learned_from_twice(
-    retraining: Retraining, registry: Registry
+    retraining: Retraining, registry: Registry, learned: Pointer
 ) -> None:
-    first = retraining.run("upload", NOW)
     for trigger in ("upload", "drift"):
         outcome = retraining.run(trigger, NOW + timedelta(days=9))  # type: ignore[arg-type]
-        assert outcome.reason == f"nothing new to learn from since {first.version}"
+        assert outcome.reason == f"nothing new to learn from since {learned.version}"
     assert len(list(registry.manifests())) == 1
 
 
-@pytest.mark.usefixtures("labelled")
 def test_drift_trains_a_challenger_and_promotes_the_better(
-    retraining: Retraining, registry: Registry, data: Bucket
+    retraining: Retraining, registry: Registry, data: Bucket, learned: Pointer
 ) -> None:
-    first = retraining.run("upload", NOW)
-    put(data, "new", changed())
+    put_history(data, "new", changed())
     outcome = retraining.run("drift", LATER)
     assert outcome.status == "promoted"
     manifest = registry.manifest(str(outcome.version))
-    assert (manifest.parent, manifest.trigger) == (first.version, "drift")
+    assert (manifest.parent, manifest.trigger) == (learned.version, "drift")
     comparison = manifest.decision["comparison"]
     assert comparison["challenger_log_loss"] < comparison["champion_log_loss"]
     assert 200 < comparison["rows"] < 400  # held-out rows of the new file alone
-    assert [move.version for move in registry.history()] == [outcome.version, first.version]
+    assert [move.version for move in registry.history()] == [outcome.version, learned.version]
 
 
-@pytest.mark.usefixtures("labelled")
 def test_a_challenger_that_is_worse_is_kept_and_does_not_serve(
-    retraining: Retraining, registry: Registry, data: Bucket, schema: Schema
+    retraining: Retraining,
+    registry: Registry,
+    data: Bucket,
+    schema: Schema,
+    learned: Pointer,
 ) -> None:
-    first = retraining.run("upload", NOW)
     # a file with the outcomes swapped wherever a model learns from it
     broken = customers(1_500, seed=5)
-    learned = ~History.of({"broken": broken}).labelled(schema).held_out
+    taught = ~History.of({"broken": broken}).labelled(schema).held_out
     swapped = broken["churned"].map({"yes": "no", "no": "yes"})
-    put(data, "broken", broken.assign(churned=broken["churned"].mask(learned, swapped)))
+    put_history(data, "broken", broken.assign(churned=broken["churned"].mask(taught, swapped)))
     outcome = retraining.run("drift", LATER)
     assert outcome.status == "kept"
-    assert registry.pointer().version == first.version
+    assert registry.pointer().version == learned.version
     manifest = registry.manifest(str(outcome.version))
     assert manifest.decision["promoted"] is False
-    assert "worse than" in manifest.decision["reason"]
+    assert outcome.reason.startswith(f"worse than {learned.version} on ")
+    assert manifest.decision["reason"] == outcome.reason
+    again = retraining.run("upload", LATER + timedelta(days=1))
+    assert (again.status, registry.pointer().version) == ("skipped", learned.version)
 
 
-@pytest.mark.usefixtures("labelled")
+@pytest.mark.usefixtures("learned")
 def test_a_kind_of_trigger_waits_for_its_cool_down_and_for_no_others(
     retraining: Retraining, data: Bucket
 ) -> None:
-    retraining.run("upload", NOW)
-    put(data, "new", changed())
+    put_history(data, "new", changed())
     outcome = retraining.run("upload", LATER)
     assert outcome.reason == "cooling down until 2026-01-02 09:04 UTC"
     assert retraining.run("drift", LATER).status == "promoted"
-    put(data, "newer", changed(500))
+    put_history(data, "newer", changed(500))
     assert retraining.run("drift", LATER + timedelta(hours=5)).status == "skipped"
     assert retraining.run("upload", NOW + timedelta(hours=6, seconds=1)).status != "skipped"
 
 
-@pytest.mark.usefixtures("labelled")
-def test_a_training_by_hand_waits_for_nothing(retraining: Retraining) -> None:
-    first = retraining.run("upload", NOW)
+def test_a_training_by_hand_waits_for_nothing(retraining: Retraining, learned: Pointer) -> None:
     again = retraining.run("manual", LATER)
     assert again.status == "promoted"
-    assert again.version != first.version
+    assert again.version != learned.version
 
 
-@pytest.mark.usefixtures("labelled")
+@pytest.mark.usefixtures("learned")
 def test_one_training_runs_at_a_time(retraining: Retraining, models: Bucket) -> None:
     with lock.hold(models, keys.RETRAIN_LOCK, "another", timedelta(minutes=15)):
         outcome = retraining.run("upload", NOW)
     assert (outcome.status, outcome.reason[:27]) == ("skipped", "another training is running")
-    assert retraining.run("upload", NOW).status == "promoted"
+    assert "another training" not in retraining.run("upload", NOW).reason
 
 
 class Killed(BaseException):
@@ -150,15 +137,19 @@ class Killed(BaseException):
 @pytest.mark.usefixtures("labelled")
 @pytest.mark.parametrize("first", [True, False])
 def test_a_training_killed_before_it_promoted_is_finished_by_the_next_trigger(
-    retraining: Retraining, registry: Registry, data: Bucket, first: bool
+    retraining: Retraining,
+    registry: Registry,
+    data: Bucket,
+    request: pytest.FixtureRequest,
+    first: bool,
 ) -> None:
     class Dying(Registry):
         def promote(self, *_: object, **__: object) -> None:  # type: ignore[override]
             raise Killed
 
     if not first:
-        retraining.run("upload", NOW)
-        put(data, "new", changed())
+        request.getfixturevalue("learned")
+        put_history(data, "new", changed())
     with pytest.raises(Killed):
         replace(retraining, registry=Dying(registry.bucket)).run("drift", LATER)
     outcome = retraining.run("upload", LATER)
@@ -181,17 +172,16 @@ def test_a_training_killed_while_publishing_leaves_nothing_that_counts(
     assert retraining.run("upload", LATER).status == "promoted"
 
 
-@pytest.mark.usefixtures("labelled")
-def test_a_rollback_stays(retraining: Retraining, registry: Registry, data: Bucket) -> None:
-    first = retraining.run("upload", NOW)
-    put(data, "new", changed())
+def test_a_rollback_stays(
+    retraining: Retraining, registry: Registry, data: Bucket, learned: Pointer
+) -> None:
+    put_history(data, "new", changed())
     retraining.run("drift", LATER)
-    registry.promote(str(first.version), seen=registry.pointer(), reason="by hand")
+    registry.promote(learned.version, seen=registry.pointer(), reason="by hand")
     assert retraining.run("upload", NOW + timedelta(days=1)).status == "skipped"
-    assert registry.pointer().version == first.version
+    assert registry.pointer().version == learned.version
 
 
-@pytest.mark.usefixtures("labelled")
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -202,16 +192,20 @@ def test_a_rollback_stays(retraining: Retraining, registry: Registry, data: Buck
     ],
 )
 def test_a_file_that_is_no_history_is_named_and_nothing_changes(
-    retraining: Retraining, registry: Registry, data: Bucket, content: bytes, message: str
+    retraining: Retraining,
+    registry: Registry,
+    data: Bucket,
+    learned: Pointer,
+    content: bytes,
+    message: str,
 ) -> None:
-    first = retraining.run("upload", NOW)
     data.put(f"{keys.TRAINING}broken.csv", content)
     with pytest.raises(InputError) as raised:
         retraining.run("drift", LATER)
     assert message in str(raised.value)
-    assert registry.pointer().version == first.version
+    assert registry.pointer().version == learned.version
     data.delete(f"{keys.TRAINING}broken.csv")
-    assert retraining.run("manual", LATER).status == "promoted"  # the lock is free
+    assert "nothing new" in retraining.run("upload", LATER).reason  # so the lock is free
 
 
 @pytest.mark.usefixtures("labelled")
@@ -220,7 +214,7 @@ def test_a_cell_that_does_not_fit_is_named_by_file_row_and_column(
 ) -> None:
     frame = changed(300)
     frame.loc[[4, 9], "contract"] = "eternal"
-    put(data, "new", frame)
+    put_history(data, "new", frame)
     message = r"training/new\.csv, row 5, column 'contract': expected one of .* \(and 1 more\)"
     with pytest.raises(InputError, match=message):
         retraining.run("upload", NOW)
@@ -229,9 +223,9 @@ def test_a_cell_that_does_not_fit_is_named_by_file_row_and_column(
 def test_a_fingerprint_is_of_the_content_and_not_of_the_time(
     data: Bucket, frame: pd.DataFrame
 ) -> None:
-    put(data, "history", frame)
+    put_history(data, "history", frame)
     before = Sources.find(data).fingerprint
-    put(data, "history", frame)
+    put_history(data, "history", frame)
     assert Sources.find(data).fingerprint == before
-    put(data, "history", frame.head(900))
+    put_history(data, "history", frame.head(900))
     assert Sources.find(data).fingerprint != before
