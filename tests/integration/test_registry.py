@@ -156,3 +156,13 @@ def test_a_lock_is_released_where_the_job_fails(models: Bucket) -> None:
         raise RuntimeError
     with lock.hold(models, "l", "two", timedelta(minutes=1)):
         pass
+
+
+def test_who_is_patient_gets_the_lock_when_it_is_free(models: Bucket) -> None:
+    holder = lock.hold(models, "l", "one", timedelta(minutes=1))
+    holder.__enter__()
+    free = threading.Timer(0.5, holder.__exit__, (None, None, None))
+    free.start()
+    with lock.hold(models, "l", "two", timedelta(minutes=1), patience=timedelta(seconds=10)):
+        assert json.loads(models.get("l")[0])["owner"] == "two"
+    free.join()

@@ -21,7 +21,7 @@ LATER = NOW + timedelta(hours=1)
 
 @pytest.fixture
 def retraining(data: Bucket, registry: Registry) -> Retraining:
-    return Retraining(data, registry, cooldown=timedelta(hours=6))
+    return Retraining(data, registry, cooldown=timedelta(hours=6), patience=timedelta())
 
 
 def changed(rows: int = 1_500) -> pd.DataFrame:

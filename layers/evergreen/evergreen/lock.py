@@ -1,6 +1,7 @@
 """A lock in a bucket, so that one job runs at a time; it expires with the job's time limit."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,9 @@ from evergreen.s3 import Bucket
 
 
 @contextmanager
-def hold(bucket: Bucket, key: str, owner: str, limit: timedelta) -> Iterator[None]:
+def hold(
+    bucket: Bucket, key: str, owner: str, limit: timedelta, patience: timedelta = timedelta()
+) -> Iterator[None]:
     """Hold a lock while the block runs.
 
     Args:
@@ -18,12 +21,21 @@ def hold(bucket: Bucket, key: str, owner: str, limit: timedelta) -> Iterator[Non
         key: its key.
         owner: who holds it, for people who look.
         limit: after so long it counts as left behind by a job that died.
+        patience: how long to wait for it to become free.
 
     Raises:
         ConflictError: somebody else holds it.
 
     """
-    etag = _take(bucket, key, _note(owner, datetime.now(UTC) + limit))
+    deadline = time.monotonic() + patience.total_seconds()
+    while True:
+        try:
+            etag = _take(bucket, key, _note(owner, datetime.now(UTC) + limit))
+            break
+        except ConflictError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.2)
     try:
         yield
     finally:

@@ -57,6 +57,8 @@ class Retraining:
     data: Bucket
     registry: Registry
     cooldown: timedelta
+    patience: timedelta = timedelta(seconds=20)
+    """How long to wait for another trigger's run, which as a rule only finds nothing to do."""
 
     def run(self, trigger: Trigger, now: datetime) -> Outcome:
         """Train, compare and promote, where there is reason to.
@@ -67,8 +69,9 @@ class Retraining:
 
         """
         try:
+            owner = f"a training of {now:%c}"
             with lock.hold(
-                self.registry.bucket, keys.RETRAIN_LOCK, f"a training of {now:%c}", _TIME_LIMIT
+                self.registry.bucket, keys.RETRAIN_LOCK, owner, _TIME_LIMIT, self.patience
             ):
                 return self._run(trigger, now)
         except ConflictError as error:

@@ -118,7 +118,7 @@ def _explained(bucket: str, key: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if _status(error) == 404:
+        if _status(error) == 404 and error.response["Error"]["Code"] != "NoSuchBucket":
             raise NotFoundError(f"s3://{bucket}/{key} does not exist") from error
         if _status(error) in (409, 412):
             raise ConflictError(f"s3://{bucket}/{key} was written by somebody else") from error

@@ -21,6 +21,9 @@ from evergreen.features import UNSEEN, Categorical, Feature, parse_feature
 Matrix = npt.NDArray[np.float32]
 """Encoded customers, shape (rows, features): numbers, codes of categories, NaN where missing."""
 
+_KEY_LENGTH = 256
+_KEY = f"a string of at most {_KEY_LENGTH} characters or a whole number"
+
 
 class Encoded(NamedTuple):
     """A matrix and what was wrong with the values behind it.
@@ -119,7 +122,7 @@ class Schema:
             if name not in inputs
         ]
         keyless = [
-            Problem(index, name, f"expected a string or a whole number, got {_short(row[name])}")
+            Problem(index, name, f"expected {_KEY}, got {_short(row[name])}")
             for name in self.primary_key
             for index, row in enumerate(rows)
             if not _is_key(row.get(name))
@@ -142,7 +145,8 @@ class Schema:
         """The JSON Schema of one customer, as a request gives it."""
         described = {field["name"]: field for field in self.document["fields"]}
         properties: dict[str, Any] = {
-            name: {"type": ["string", "integer", "null"]} | _prose(described[name])
+            name: {"type": ["string", "integer", "null"], "maxLength": _KEY_LENGTH}
+            | _prose(described[name])
             for name in self.primary_key
         }
         for feature in self.features:
@@ -232,7 +236,9 @@ def _primary_key(
 
 
 def _is_key(value: object) -> bool:
-    return value is None or (isinstance(value, str | int) and not isinstance(value, bool))
+    if isinstance(value, str):
+        return len(value) <= _KEY_LENGTH
+    return value is None or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def _prose(field: Mapping[str, Any]) -> dict[str, Any]:

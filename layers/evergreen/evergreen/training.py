@@ -72,7 +72,7 @@ def train(schema: Schema, labelled: Labelled) -> Trained:
 
     """
     _require_enough(labelled)
-    with threadpool_limits(1 if len(labelled.left) < _SMALL else None, user_api="openmp"):
+    with _threads_for(labelled):
         return _train(schema, labelled)
 
 
@@ -113,7 +113,8 @@ def version_files(schema: Schema, labelled: Labelled, trained: Trained) -> dict[
     """
     unseen = labelled.matrix[labelled.held_out]
     proof = np.vstack([_edge_cases(schema), unseen[:_PARITY_ROWS]])
-    golden = Golden(proof, _probabilities(trained.pipeline, proof))
+    with _threads_for(labelled):
+        golden = Golden(proof, _probabilities(trained.pipeline, proof))
     onnx = to_onnx(trained.pipeline, len(schema.features))
     golden.check(reference_probabilities(onnx, proof))
     pickled = io.BytesIO()
@@ -177,6 +178,10 @@ def _columns(schema: Schema, numeric: Any) -> ColumnTransformer:
     numbers = np.flatnonzero(~schema.categorical).tolist()
     parts = [("categories", encoder, categorical), ("numbers", numeric, numbers)]
     return ColumnTransformer([part for part in parts if part[2]])
+
+
+def _threads_for(labelled: Labelled) -> threadpool_limits:
+    return threadpool_limits(1 if len(labelled.left) < _SMALL else None, user_api="openmp")
 
 
 def _probabilities(pipeline: Any, matrix: Matrix) -> Probabilities:
