@@ -105,10 +105,8 @@ def score_table(
         bad.writerow([*header, "line", "reason"])
         counts = {"scored": 0, "rejected": 0, "will_churn": 0}
         for chunk in batched(_rows(reader), _CHUNK, strict=False):
-            rejections, answers = _score_chunk(model, header, chunk)
-            good.writerows(
-                [*(answer[i] for i in kept), *answer[-len(ADDED) :]] for answer in answers
-            )
+            rejections, answers = _score_chunk(model, header, kept, chunk)
+            good.writerows(answers)
             bad.writerows(rejections)
             counts["scored"] += len(answers)
             counts["rejected"] += len(rejections)
@@ -130,9 +128,12 @@ def _rows(reader: Any) -> Iterator[Row]:
 
 
 def _score_chunk(
-    model: Model, header: list[str], chunk: tuple[Row, ...]
+    model: Model, header: list[str], kept: list[int], chunk: tuple[Row, ...]
 ) -> tuple[list[list[object]], list[list[object]]]:
-    """Split a chunk into rejected rows and answers, each in the order of the file."""
+    """Split a chunk into rejected rows and answers, each in the order of the file.
+
+    A rejected row has all its cells, an answer those in the columns that are kept.
+    """
     reasons: dict[int, list[str]] = {}
     whole = [row for row in chunk if len(row[1]) == len(header)]
     columns = dict(zip(header, zip(*(cells for _, cells in whole), strict=True), strict=False))
@@ -154,7 +155,8 @@ def _score_chunk(
         if line not in reasons:
             p = round(value, DIGITS)
             will_churn = "true" if p >= model.threshold else "false"
-            answers.append([*cells, p, will_churn, risk(p, model.threshold), model.version])
+            answer = (p, will_churn, risk(p, model.threshold), model.version)
+            answers.append([*(cells[i] for i in kept), *answer])
     return rejections, answers
 
 
