@@ -71,7 +71,7 @@ bench: .venv/.ready ## Measure against what people would otherwise use → .benc
 	@$(PYTHON) -m tests.benchmarks
 
 # In this order: the layers agree with each other, and the developers' environment with both.
-LOCKS := local/uv local/sam local/runtime layers/serving layers/training .
+LOCKS := local/uv local/sam local/runtime layers/serving layers/training local/image .
 COMPILE := $(UV) pip compile --quiet --generate-hashes --no-header --python-version 3.13
 
 locks: | $(UV) ## Lock every environment anew, in the newest versions

@@ -8,6 +8,7 @@ import docs
 import orjson
 import problems
 from fastapi import FastAPI, Request, Response
+from running import Run, at_once
 
 from evergreen.champion import Champion
 from evergreen.errors import InputError
@@ -25,12 +26,16 @@ class Batch:
     predictions: list[Prediction]
 
 
-def create_app(champion: Champion, ship: Callable[[Sequence[Record]], None]) -> FastAPI:
+def create_app(
+    champion: Champion, ship: Callable[[Sequence[Record]], None], run: Run = at_once
+) -> FastAPI:
     """Build the API.
 
     Args:
         champion: where the model comes from, asked anew for every request.
         ship: takes the record of every prediction before the answer is given.
+        run: does the work of a request, which may wait for S3 or Firehose. A Lambda has one request
+            at a time, so it does that at once; a server has others to go on with meanwhile.
 
     """
     app = FastAPI(
@@ -42,17 +47,20 @@ def create_app(champion: Champion, ship: Callable[[Sequence[Record]], None]) -> 
         openapi_url=None,
     )
     problems.install(app)
-    docs.install(app, champion)
+    docs.install(app, champion, run)
 
-    def answer(customers: Sequence[Mapping[str, object]]) -> list[Prediction]:
-        predictions = predict(champion.model(), customers)
-        ship(records(predictions, customers))
-        return predictions
+    async def answer(customers: Sequence[Mapping[str, object]]) -> list[Prediction]:
+        def work() -> list[Prediction]:
+            predictions = predict(champion.model(), customers)
+            ship(records(predictions, customers))
+            return predictions
+
+        return await run(work)
 
     @app.post("/predict", response_model=Prediction, openapi_extra=docs.body("Customer"))
     async def predict_one(request: Request) -> Response:
         """Predict whether one customer will leave."""
-        (prediction,) = answer([await _body(request, dict)])
+        (prediction,) = await answer([await _body(request, dict)])
         return _json(prediction)
 
     @app.post("/predict/batch", response_model=Batch, openapi_extra=docs.body("Customers"))
@@ -64,26 +72,12 @@ def create_app(champion: Champion, ship: Callable[[Sequence[Record]], None]) -> 
         for index, customer in enumerate(customers):
             if not isinstance(customer, dict):
                 raise InputError(f"customer {index} must be a JSON object")
-        return _json(Batch(answer(customers)))
+        return _json(Batch(await answer(customers)))
 
     @app.get("/model")
     async def model() -> Response:
         """Describe the model that serves: where it comes from, how good it is, what it expects."""
-        served = champion.model()
-        manifest = served.manifest
-        return _json(
-            {
-                "version": served.version,
-                "trained_at": manifest.created,
-                "trigger": manifest.trigger,
-                "parent": manifest.parent,
-                "decision": manifest.decision,
-                "threshold": served.threshold,
-                "metrics": served.metrics,
-                "schema": served.schema.document,
-                "promotions": [asdict(move) for move in champion.registry.history()],
-            }
-        )
+        return _json(await run(lambda: _describe(champion)))
 
     @app.get("/health", openapi_extra={"security": []})
     async def health() -> Response:
@@ -93,9 +87,26 @@ def create_app(champion: Champion, ship: Callable[[Sequence[Record]], None]) -> 
     @app.get("/ready")
     async def ready() -> Response:
         """Say whether predictions can be given, and by which model."""
-        return _json({"status": "ready", "model_version": champion.model().version})
+        served = await run(champion.model)
+        return _json({"status": "ready", "model_version": served.version})
 
     return app
+
+
+def _describe(champion: Champion) -> dict[str, object]:
+    served = champion.model()
+    manifest = served.manifest
+    return {
+        "version": served.version,
+        "trained_at": manifest.created,
+        "trigger": manifest.trigger,
+        "parent": manifest.parent,
+        "decision": manifest.decision,
+        "threshold": served.threshold,
+        "metrics": served.metrics,
+        "schema": served.schema.document,
+        "promotions": [asdict(move) for move in champion.registry.history()],
+    }
 
 
 async def _body[T: (dict[str, Any], list[Any])](request: Request, kind: type[T]) -> T:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Response
 from fastapi.openapi.docs import get_swagger_ui_html
+from running import Run
 from starlette.exceptions import HTTPException
 
 from evergreen.champion import Champion
@@ -60,12 +61,12 @@ def body(schema: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-def install(app: FastAPI, champion: Champion) -> None:
+def install(app: FastAPI, champion: Champion, run: Run) -> None:
     """Serve the description and its page."""
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> Response:
-        description = describe(app, champion)
+        description = await run(lambda: describe(app, champion))
         return Response(orjson.dumps(description), media_type="application/json")
 
     @app.get("/docs", include_in_schema=False)

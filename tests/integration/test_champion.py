@@ -1,6 +1,9 @@
 import logging
+import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Event
 
 import pytest
 
@@ -8,6 +11,7 @@ from evergreen import artifact, keys
 from evergreen.artifact import Artifact
 from evergreen.champion import Champion
 from evergreen.errors import NoModelError
+from evergreen.model import Model
 from evergreen.registry import Pointer, Registry
 from evergreen.s3 import Bucket
 
@@ -152,3 +156,51 @@ def test_a_pointer_that_cannot_be_read_fails_no_request(
     registry.bucket.put(keys.POINTER, b"nonsense")
     clock.now += 60
     assert champion.model().version == promoted.version
+
+
+def test_threads_that_ask_at_once_load_the_first_model_once(
+    champion: Champion, registry: Registry, version: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.publish(version.manifest, version.files)
+    registry.promote(version.manifest.version, seen=None, reason="first")
+    loads: list[Artifact] = []
+    load = Model.load
+
+    def slowly(artifact: Artifact) -> Model:
+        loads.append(artifact)
+        time.sleep(0.1)
+        return load(artifact)
+
+    monkeypatch.setattr(Model, "load", slowly)
+    with ThreadPoolExecutor(8) as pool:
+        served = list(pool.map(lambda _: champion.model(), range(8)))
+    assert len(loads) == 1
+    assert len({id(model) for model in served}) == 1
+
+
+def test_while_one_thread_looks_for_a_newer_model_the_others_answer(
+    champion: Champion,
+    registry: Registry,
+    version: Artifact,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry.publish(version.manifest, version.files)
+    registry.promote(version.manifest.version, seen=None, reason="first")
+    first = champion.model()
+    looks, go_on = Event(), Event()
+
+    def stall(self: Registry, pointer: Pointer) -> None:
+        looks.set()
+        assert go_on.wait(10)
+
+    monkeypatch.setattr(Registry, "pointer_if_moved", stall)
+    clock.now += 61
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(champion.model)
+        assert looks.wait(10)
+        clock.now += 61  # due again, though the first look has not come back
+        assert champion.model() is first
+        assert not looking.done()
+        go_on.set()
+        assert looking.result() is first

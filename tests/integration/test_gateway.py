@@ -22,7 +22,7 @@ from evergreen.schema import Schema
 from local.demo.source import to_json
 from local.demo.stack import ROOT
 
-from .test_handlers import Context, event
+from .test_handlers import MODULES, Context, event
 
 STREAM = "evergreen-inference"
 Ask = Callable[..., dict[str, Any]]
@@ -52,7 +52,7 @@ def app(
     monkeypatch.setenv("EVERGREEN_MODEL_REFRESH_SECONDS", "0")
     monkeypatch.syspath_prepend(ROOT / "functions/predict")
     yield import_module("app")
-    for name in ("app", "api", "docs", "problems"):
+    for name in MODULES:
         sys.modules.pop(name, None)
 
 

@@ -24,6 +24,7 @@ from local.demo.source import to_json
 from local.demo.stack import ROOT
 
 EVENTS = ROOT / "local/events"
+MODULES = {path.stem for path in ROOT.glob("functions/*/*.py")}
 
 
 class Context:
@@ -52,7 +53,7 @@ def function(
         return import_module("app")
 
     yield load
-    for name in ("app", "api", "docs", "problems"):
+    for name in MODULES:
         sys.modules.pop(name, None)
 
 

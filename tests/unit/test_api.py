@@ -1,15 +1,19 @@
 """The API's routes, without Lambda and without AWS."""
 
+import asyncio
 import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from threading import Event
 from typing import Any
 
+import httpx2 as httpx
 import pandas as pd
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from fastapi.testclient import TestClient
+from starlette.concurrency import run_in_threadpool
 
 from evergreen.errors import NoModelError
 from evergreen.inference_log import Record
@@ -60,7 +64,7 @@ def api(
         shipped.extend(records)
 
     yield TestClient(create_app(champion, ship), raise_server_exceptions=False)
-    for name in ("api", "docs", "problems"):
+    for name in ("api", "docs", "problems", "running"):
         sys.modules.pop(name, None)
 
 
@@ -214,3 +218,28 @@ def test_the_committed_description_is_the_one_that_the_code_gives() -> None:
         [sys.executable, "-m", "local.openapi"], cwd=ROOT, capture_output=True, check=True
     )
     assert made.stdout == (ROOT / "infra/openapi.json").read_bytes(), "run make openapi"
+
+
+def test_on_a_server_a_prediction_that_waits_holds_up_nobody(
+    champion: FakeChampion, customers: list[dict[str, Any]], api: TestClient
+) -> None:
+    from api import create_app
+
+    shipping, firehose_answers = Event(), Event()
+
+    def ship(records: Sequence[Record]) -> None:
+        shipping.set()
+        assert firehose_answers.wait(10)
+
+    async def ask() -> None:
+        transport = httpx.ASGITransport(create_app(champion, ship, run_in_threadpool))
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            waiting = asyncio.create_task(client.post("/predict", json=customers[0]))
+            assert await run_in_threadpool(shipping.wait, 10)
+            assert (await client.get("/health")).status_code == 200
+            assert (await client.get("/ready")).status_code == 200
+            assert not waiting.done()
+            firehose_answers.set()
+            assert (await waiting).status_code == 200
+
+    asyncio.run(ask())

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from threading import Lock
 
 from evergreen.artifact import SERVING
 from evergreen.errors import CorruptModelError, NoModelError, NotFoundError
@@ -18,6 +19,9 @@ class Champion:
     A version that is refused (see `Model.load`) is not tried again until the pointer moves; the
     model in memory goes on serving or, where there is none yet, the version served before it.
     A fault of the bucket while a model is in memory never fails a request.
+
+    Threads may share it: the first model is loaded once, and while one thread looks for a newer
+    one the others go on with what is in memory.
     """
 
     def __init__(self, registry: Registry, refresh: timedelta, clock: Callable[[], float]) -> None:
@@ -36,6 +40,7 @@ class Champion:
         self._looked_at = float("-inf")
         self._pointer: Pointer | None = None
         self._model: Model | None = None
+        self._loading = Lock()
 
     def model(self) -> Model:
         """Return the model to answer with.
@@ -44,18 +49,29 @@ class Champion:
             NoModelError: nothing was ever promoted, or no version can be loaded.
 
         """
-        now = self._clock()
         if self._model is None:
-            self._pointer = self.registry.pointer()
-            self._model = self._first_sound(self._pointer)
-            self._looked_at = now
-        elif not 0 <= now - self._looked_at < self._refresh:
-            self._looked_at = now
-            self._follow()
+            with self._loading:
+                return self._model or self._load()
+        if not self._is_fresh() and self._loading.acquire(blocking=False):
+            try:
+                self._follow()
+            finally:
+                self._loading.release()
+        return self._model
+
+    def _is_fresh(self) -> bool:
+        return 0 <= self._clock() - self._looked_at < self._refresh
+
+    def _load(self) -> Model:
+        now = self._clock()
+        self._pointer = self.registry.pointer()
+        self._model = self._first_sound(self._pointer)
+        self._looked_at = now
         return self._model
 
     def _follow(self) -> None:
         """Swap to the version that the pointer names now, if it moved and that version is sound."""
+        self._looked_at = self._clock()
         moved: Pointer | None = None
         try:
             moved = self.registry.pointer_if_moved(self._pointer) if self._pointer else None

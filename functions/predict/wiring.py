@@ -1,0 +1,43 @@
+"""The composition of the predictor, for Lambda (`app`) and for a server of its own (`server`)."""
+
+import os
+import time
+from collections.abc import Sequence
+from functools import cache
+
+from aws_lambda_powertools import Logger, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+
+from evergreen import inference_log, s3
+from evergreen.champion import Champion
+from evergreen.inference_log import Shipper
+from evergreen.registry import Registry
+from evergreen.s3 import Bucket
+from evergreen.settings import Settings
+
+logger = Logger(service="evergreen")  # all loggers of the package are below it
+
+
+@cache
+def champion() -> Champion:
+    """The model that answers, and goes on answering while newer ones are looked for."""
+    settings = Settings.read(os.environ)
+    registry = Registry(Bucket(s3.client(), settings.model_bucket))
+    return Champion(registry, settings.model_refresh, clock=time.time)
+
+
+@cache
+def shipper() -> Shipper:
+    """The way of predictions into the inference log."""
+    settings = Settings.read(os.environ)
+    return Shipper(inference_log.client(), settings.log_stream, keep_in_function_log)
+
+
+def keep_in_function_log(lines: Sequence[bytes]) -> None:
+    """Write records that Firehose did not take where they can be found again, and count them."""
+    for line in lines:
+        logger.error("undelivered inference record", extra={"record": line.decode()})
+    with single_metric(
+        name="UndeliveredRecords", unit=MetricUnit.Count, value=len(lines), namespace="Evergreen"
+    ) as metric:
+        metric.add_dimension("service", "predict")
