@@ -18,9 +18,10 @@ export SAM_CLI_TELEMETRY := 0
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON := .venv/bin/python
+CONTAINERS := $(PYTHON) -m local.containers
 ENVIRONMENTS := .venv/.ready .tools/sam/.ready .tools/runtime/.ready .tools/emulator/.ready
 
-.PHONY: help demo up down logs build deploy test test-unit lint format openapi bench locks clean
+.PHONY: help demo up down logs sam-local sam-invoke image image-run compose engine build deploy test test-unit lint format openapi bench locks clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +37,24 @@ down: ## Stop LocalStack and everything it runs
 
 logs: ## Follow LocalStack's log
 	@.tools/emulator/bin/python -m evergreen_emulator logs --follow --state $(STATE)
+
+sam-local: $(ENVIRONMENTS) ## With Docker: serve the API with sam local start-api, on API_PORT=3000
+	@$(CONTAINERS) sam-local --port $(PORT) --state $(STATE) $(if $(API_PORT),--api-port $(API_PORT))
+
+sam-invoke: $(ENVIRONMENTS) ## With Docker: run FUNCTION=DriftFunction on EVENT=local/events/schedule.json
+	@$(CONTAINERS) sam-invoke --port $(PORT) --state $(STATE) "$(FUNCTION)" "$(EVENT)"
+
+image: $(ENVIRONMENTS) ## With Docker: build the API's container image
+	@$(CONTAINERS) image
+
+image-run: $(ENVIRONMENTS) ## With Docker: run that image, on API_PORT=8000 with WORKERS=1
+	@$(CONTAINERS) image-run --port $(PORT) --state $(STATE) $(if $(API_PORT),--api-port $(API_PORT)) $(if $(WORKERS),--workers $(WORKERS))
+
+compose: $(ENVIRONMENTS) ## With Docker: run two API containers and LocalStack with Compose, on 8000 and 8001
+	@$(CONTAINERS) compose --port $(PORT)
+
+engine: .venv/.ready .tools/docker/.ready ## Run a private Docker engine until Ctrl-C: as root on Debian, where none runs
+	@$(CONTAINERS) engine
 
 build: $(ENVIRONMENTS) ## Build the functions and layers for ENV=dev or prod
 	@sam build --parameter-overrides Architecture=$(ARCH)
@@ -55,7 +74,7 @@ lint: .venv/.ready .tools/sam/.ready ## Check style, types and the template
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy layers/evergreen/evergreen layers/slim.py
 	@for function in functions/*; do MYPYPATH=layers/evergreen:$$function .venv/bin/mypy $$function; done
-	@MYPYPATH=layers/evergreen:functions/predict .venv/bin/mypy local/demo local/openapi.py
+	@MYPYPATH=layers/evergreen:functions/predict .venv/bin/mypy local/demo local/containers local/*.py
 	@MYPYPATH=local/emulator .venv/bin/mypy local/emulator/evergreen_emulator
 	@cfn-lint template.yaml
 	@AWS_DEFAULT_REGION=us-east-1 sam validate --lint
@@ -110,3 +129,22 @@ $(CURDIR)/.tools/uv/bin/uv: local/uv/requirements.txt
 	@[ ! -f local/$*/pyproject.toml ] || $(UV) pip install --quiet --python .tools/$* --no-deps --no-build-isolation -e local/$*
 	@touch $@
 
+
+# An engine of our own is made of Debian's packages, unpacked. The last lines: what an installation
+# would have linked, for a folder that is not /usr.
+DOCKER_PACKAGES := docker.io containerd runc tini \
+	iptables libip4tc2 libip6tc2 libxtables12 libnfnetlink0 libnetfilter-conntrack3 libnftnl11 libmnl0 \
+	docker-compose python3-docker python3-dockerpty python3-docopt python3-dotenv python3-texttable \
+	python3-websocket python3-requests python3-urllib3 python3-chardet python3-idna python3-certifi \
+	python3-jsonschema python3-attr python3-pyrsistent python3-yaml python3-distro \
+	python3-distutils python3-lib2to3 python3-six
+
+.tools/docker/.ready: local/containers/packaged
+	@echo "Unpacking Docker below .tools"
+	@rm -rf .tools/docker && mkdir -p .tools/docker/packages .tools/docker/bin
+	@cd .tools/docker/packages && { apt-get download -qq $(DOCKER_PACKAGES) || { apt-get update -qq && \
+		apt-get download -qq $(DOCKER_PACKAGES); }; } 2>&1 | { grep -v unsandboxed >&2 || true; }
+	@for package in .tools/docker/packages/*.deb; do dpkg -x $$package .tools/docker; done
+	@rm -rf .tools/docker/packages
+	@for name in iptables docker-compose; do ln -s ../../../local/containers/packaged .tools/docker/bin/$$name; done
+	@touch $@

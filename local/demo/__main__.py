@@ -14,7 +14,8 @@ from rich.markup import escape
 from evergreen.errors import InputError
 from local.demo import source
 from local.demo.stack import ROOT, Emulator, Outputs, StackError, build, deploy
-from local.demo.story import Story, StoryError, step
+from local.demo.story import Story, StoryError
+from local.progress import step
 
 app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=True)
 console = Console(soft_wrap=True)

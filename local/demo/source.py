@@ -107,6 +107,18 @@ def to_json(frame: pd.DataFrame, schema: Schema) -> list[dict[str, Any]]:
     return [dict(zip(kinds, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
+def example(schema: Schema) -> dict[str, Any]:
+    """Make up a customer that a schema takes."""
+    customer: dict[str, Any] = dict.fromkeys(schema.primary_key, "example")
+    for feature in schema.features:
+        if isinstance(feature, Numeric):
+            nearest_to_zero = min(max(feature.low, 0.0), feature.high)
+            customer[feature.name] = int(nearest_to_zero) if feature.integer else nearest_to_zero
+        else:
+            customer[feature.name] = feature.levels[0]
+    return customer
+
+
 def _level(feature: Categorical, cell: str) -> object:
     return feature.levels[int(feature.table[cell])]
 

@@ -80,6 +80,7 @@ class Outputs:
     data_bucket: str
     model_bucket: str
     log_bucket: str
+    predict_function: str
     drift_function: str
     score_function: str
     retrain_function: str
@@ -111,6 +112,7 @@ def outputs(emulator: Emulator) -> Outputs:
         data_bucket=found["DataBucket"],
         model_bucket=found["ModelBucket"],
         log_bucket=found["LogBucket"],
+        predict_function=found["PredictFunction"],
         drift_function=found["DriftFunction"],
         score_function=found["ScoreFunction"],
         retrain_function=found["RetrainFunction"],

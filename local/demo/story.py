@@ -4,8 +4,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import batched
 from typing import Any
@@ -18,6 +17,7 @@ from rich.table import Table
 from evergreen import keys
 from local.demo.source import Source, to_json
 from local.demo.stack import Emulator, Outputs
+from local.progress import step
 
 HISTORY = f"{keys.TRAINING}history.csv"
 NEW_HISTORY = f"{keys.TRAINING}new-customers.csv"
@@ -235,17 +235,6 @@ class Story:
     def _expect(self, truth: bool, otherwise: str) -> None:
         if not truth:
             raise StoryError(otherwise)
-
-
-@contextmanager
-def step(console: Console, title: str) -> Iterator[Callable[[str], None]]:
-    """Show that a step is under way; then, on one line, what came of it and how long it took."""
-    results: list[str] = []
-    started = time.perf_counter()
-    with console.status(title):
-        yield results.append
-    took = time.perf_counter() - started
-    console.print(f"[green]✓[/] {title} [dim]{took:.1f} s[/]", *results, highlight=False)
 
 
 def _words(report: dict[str, Any]) -> str:

@@ -1,0 +1,169 @@
+"""The Docker engine: the machine's own or, for tests, one that lives no longer than they do."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.demo.stack import TOOLS
+
+PACKAGED = TOOLS / "docker"
+"""Where `make engine` puts Debian's Docker packages."""
+
+_BRIDGE = "evg-"
+_UP_WITHIN, _DOWN_WITHIN = 30.0, 20.0
+
+
+class EngineError(Exception):
+    """Docker did not do what it was asked to; the message is fit for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A Docker engine, as its command line sees it."""
+
+    environ: Mapping[str, str]
+    """The environment of every command that talks to it."""
+
+    def run(self, *arguments: str, given: bytes | None = None) -> str:
+        """Run `docker` and return what it prints; raises EngineError with the end of its stderr."""
+        return self.command("docker", *arguments, given=given)
+
+    def command(self, *command: str, given: bytes | None = None) -> str:
+        """Run any command that talks to the engine, as `run` does."""
+        try:
+            done = subprocess.run(
+                command,
+                env=dict(self.environ),
+                input=given or b"",
+                capture_output=True,
+                check=False,
+            )
+        except OSError as error:
+            raise EngineError(f"{command[0]} can't be run: {error.strerror}") from None
+        if done.returncode:
+            lines = done.stderr.decode(errors="replace").strip().splitlines()
+            raise EngineError("\n".join(lines[-15:]) or f"{' '.join(command)} failed")
+        return done.stdout.decode().strip()
+
+    def gateway(self) -> str:
+        """Return this machine's address on the bridge where containers are by default."""
+        template = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
+        return self.run("network", "inspect", "bridge", "--format", template).split()[0]
+
+
+def find() -> Engine:
+    """Find the engine that Docker's own command line would use; raises EngineError."""
+    engine = Engine(_environ())
+    try:
+        engine.run("version", "--format", "{{.Server.Version}}")
+    except EngineError as error:
+        raise EngineError(f"no Docker engine answers: {error}") from None
+    return engine
+
+
+def missing() -> str | None:
+    """Say what a private engine would need and this machine lacks; None where it has it all."""
+    if os.geteuid() != 0:
+        return "only root can start an engine"
+    path = _environ()["PATH"]
+    for program in ("dockerd", "containerd", "runc", "docker-proxy", "docker", "ip", "setpriv"):
+        if not shutil.which(program, path=path):
+            return f"{program} is not installed: `make .tools/docker/.ready` unpacks it, on Debian"
+    return None
+
+
+@contextmanager
+def private(folder: Path) -> Iterator[Engine]:
+    """Run an engine of one's own, with its state below a folder and without iptables.
+
+    Its containers reach this machine at the bridge's address, and nothing beyond: what is built
+    needs `--network host` for downloads. With the block the engine ends, and all that it made.
+
+    Raises:
+        EngineError: something is missing, or the engine does not start.
+
+    """
+    if lacking := missing():
+        raise EngineError(lacking)
+    folder.mkdir(parents=True, exist_ok=True)
+    bridge = _bridge()
+    environ = _environ() | {
+        "DOCKER_HOST": f"unix://{folder}/docker.sock",
+        "DOCKER_CONFIG": str(folder / "config"),
+        "BUILD_NETWORK": "host",
+    }
+    command = [
+        *("setpriv", "--pdeathsig", "TERM"),  # where we are killed, it ends as well
+        *("dockerd", "--host", environ["DOCKER_HOST"], "--bridge", bridge),
+        *("--data-root", f"{folder}/data", "--exec-root", f"{folder}/run"),
+        *("--pidfile", f"{folder}/pid", "--iptables=false", "--ip6tables=false"),
+    ]
+    engine = Engine(environ)
+    try:
+        with (folder / "log").open("wb") as log:
+            daemon = subprocess.Popen(
+                command, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        try:
+            _await(engine, daemon, folder / "log")
+            yield engine
+        finally:
+            _end(engine, daemon)
+    finally:
+        _ip("link", "del", bridge)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _environ() -> dict[str, str]:
+    packaged = f"{PACKAGED}/bin:{PACKAGED}/usr/bin:{PACKAGED}/usr/sbin"
+    return {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin:{packaged}"}
+
+
+def _bridge() -> str:
+    """Make a bridge that is named for this process, and remove those whose process is gone."""
+    for line in _ip("-o", "link", "show", "type", "bridge").splitlines():
+        name = line.split()[1].rstrip(":")
+        if name.startswith(_BRIDGE) and not Path("/proc", name.removeprefix(_BRIDGE)).exists():
+            _ip("link", "del", name)
+    name = f"{_BRIDGE}{os.getpid()}"
+    taken = _ip("-o", "-4", "addr")
+    networks = (f"172.30.{(os.getpid() + n) % 256}" for n in range(256))
+    network = next(n for n in networks if f" {n}." not in taken)
+    _ip("link", "add", name, "type", "bridge")
+    _ip("addr", "add", f"{network}.1/24", "dev", name)
+    _ip("link", "set", name, "up")
+    return name
+
+
+def _ip(*arguments: str) -> str:
+    return Engine(_environ()).command("ip", *arguments)
+
+
+def _await(engine: Engine, daemon: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _UP_WITHIN
+    while True:
+        with suppress(EngineError):
+            engine.run("version")
+            return
+        if daemon.poll() is not None or time.monotonic() > deadline:
+            lines = log.read_text(errors="replace").splitlines()
+            raise EngineError("\n".join(["dockerd does not start:", *lines[-5:]]))
+        time.sleep(0.1)
+
+
+def _end(engine: Engine, daemon: subprocess.Popen[bytes]) -> None:
+    with suppress(EngineError):
+        if containers := engine.run("ps", "--all", "--quiet").split():
+            engine.run("rm", "--force", "--volumes", *containers)
+        engine.run("network", "prune", "--force")
+    daemon.terminate()
+    try:
+        daemon.wait(_DOWN_WITHIN)
+    except subprocess.TimeoutExpired:
+        daemon.kill()
+        daemon.wait()
