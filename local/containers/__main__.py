@@ -6,7 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -17,9 +18,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from local.containers import image
-from local.containers.engine import EngineError, find, private
+from local.containers.engine import Engine, EngineError, find, private
 from local.containers.localstack import Compose, LocalStack, reached
-from local.containers.sam import Sam
+from local.containers.sam import Sam, check
 from local.demo import source
 from local.demo.stack import ROOT, Emulator, StackError, build
 from local.progress import step
@@ -40,12 +41,12 @@ def sam_local(port: Port = 4566, state: State = _STATE, api_port: ApiPort = 3000
     _check_free(api_port)
     engine = find()
     _build(port, state)
-    with reached(engine, port, state) as localstack:
-        with step(console, "Find or train a model") as done:
-            done(localstack.set_up())
-        with Sam(engine, localstack).api(api_port) as process:
-            _tell(f"http://127.0.0.1:{api_port}", localstack)
-            _until_it_ends(process)
+    with (
+        _ready(engine, port, state) as localstack,
+        Sam(engine, localstack).api(api_port) as process,
+    ):
+        _tell(f"http://127.0.0.1:{api_port}", localstack)
+        _until_it_ends(process)
 
 
 @app.command()
@@ -56,11 +57,10 @@ def sam_invoke(
     state: State = _STATE,
 ) -> None:
     """Run a function on an event; the exit status tells whether it failed."""
+    check(function, event)
     engine = find()
     _build(port, state)
-    with reached(engine, port, state) as localstack:
-        with step(console, "Find or train a model") as done:
-            done(localstack.set_up())
+    with _ready(engine, port, state) as localstack:
         if not Sam(engine, localstack).invoke(function, event):
             raise EngineError(f"{function} failed")
 
@@ -81,12 +81,12 @@ def image_run(
     """Run the API's image beside LocalStack."""
     _check_free(api_port)
     engine = find()
-    with reached(engine, port, state) as localstack:
-        with step(console, "Find or train a model") as done:
-            done(localstack.set_up())
-        with image.running(engine, localstack, api_port, workers) as process:
-            _tell(f"http://127.0.0.1:{api_port}", localstack)
-            _until_it_ends(process)
+    with (
+        _ready(engine, port, state) as localstack,
+        image.running(engine, localstack, api_port, workers) as process,
+    ):
+        _tell(f"http://127.0.0.1:{api_port}", localstack)
+        _until_it_ends(process)
 
 
 @app.command()
@@ -119,6 +119,18 @@ def engine() -> None:
 def _build(port: int, state: Path) -> None:
     with step(console, "Build the functions and layers"):
         build(Emulator(port, state))
+
+
+@contextmanager
+def _ready(engine: Engine, port: int, state: Path) -> Iterator[LocalStack]:
+    """Have a LocalStack with a model in it, for as long as the block lasts."""
+    with ExitStack() as stack:
+        with step(console, "Find or start LocalStack") as done:
+            localstack = stack.enter_context(reached(engine, port, state))
+            done(localstack.host.endpoint)
+        with step(console, "Find or train a model") as done:
+            done(localstack.set_up())
+        yield localstack
 
 
 def _check_free(port: int) -> None:

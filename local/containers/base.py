@@ -19,7 +19,7 @@ File = tuple[Path, str]
 _AWS_REGISTRY = "public.ecr.aws/"
 _PULL_WITHIN = 300
 _PYTHON = Path(sys.base_prefix)
-_LEAN = re.compile(r"/(__pycache__|test|tests|idlelib|turtledemo|lib2to3)(/|$)|/_tkinter|/config-3")
+_LEAN = re.compile(r"/(test|tests|idlelib|turtledemo|lib2to3)(/|$)|/_tkinter|/config-3")
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 

@@ -1,6 +1,7 @@
 """`sam local`: the functions of the template in containers like Lambda's."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -38,20 +39,7 @@ class Sam:
             yield process
 
     def invoke(self, function: str, event: Path) -> bool:
-        """Run a function on an event, show its log and its result; False where it failed.
-
-        Raises:
-            EngineError: there is no such function, or no such event.
-
-        """
-        known = [path.name for path in sorted(BUILT.glob("*Function"))]
-        if function not in known:
-            raise EngineError(f"there is no {function or 'FUNCTION'}; there are {', '.join(known)}")
-        if not event.is_file():
-            events = ", ".join(
-                str(p.relative_to(ROOT)) for p in sorted(ROOT.glob("local/events/*"))
-            )
-            raise EngineError(f"there is no EVENT {event}; there are {events}")
+        """Run a function on an event, show its log and its result; False where it failed."""
         with self._started(
             "invoke", function, "--event", str(event), stdout=subprocess.PIPE
         ) as process:
@@ -110,6 +98,18 @@ class Sam:
             found = self.engine.run("ps", "--all", "--quiet", "--filter", f"volume={function}")
             if found:
                 self.engine.run("rm", "--force", "--volumes", *found.split())
+
+
+def check(function: str, event: Path) -> None:
+    """Raise EngineError where there is no such function, or no such event."""
+    template = (ROOT / "template.yaml").read_text()
+    known = re.findall(r"^  (\w+):\n    Type: AWS::Serverless::Function$", template, re.MULTILINE)
+    if function not in known:
+        raise EngineError(f"FUNCTION is {function or 'missing'}; there are {', '.join(known)}")
+    if not event.is_file():
+        events = sorted(ROOT.glob("local/events/*.json"))
+        names = ", ".join(str(path.relative_to(ROOT)) for path in events)
+        raise EngineError(f"EVENT is no file; there are {names}")
 
 
 def _template() -> Path:

@@ -59,7 +59,8 @@ def function(
 
 def test_every_sample_event_is_used_here() -> None:
     assert {path.stem for path in EVENTS.glob("*.json")} == {
-        *("api-health", "upload", "labelled-upload", "schedule", "drift-detected")
+        *("api-health", "api-predict"),
+        *("upload", "labelled-upload", "schedule", "drift-detected"),
     }
     used = Path(__file__).read_text()
     assert all(f'event("{path.stem}")' in used for path in EVENTS.glob("*.json"))
@@ -72,18 +73,10 @@ def test_predict_answers_a_request_of_api_gateway(function: Callable[[str], Modu
 
 @pytest.mark.usefixtures("promoted")
 def test_where_firehose_is_down_the_answer_is_given_and_the_record_is_in_the_log(
-    function: Callable[[str], ModuleType],
-    frame: pd.DataFrame,
-    schema: Schema,
-    capsys: pytest.CaptureFixture[str],
+    function: Callable[[str], ModuleType], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    customer = to_json(frame.head(1), schema)[0]
-    request = event("api-health") | {
-        "resource": "/predict",
-        "path": "/predict",
-        "httpMethod": "POST",
-        "body": json.dumps(customer),
-    }
+    request = event("api-predict")
+    customer = json.loads(request["body"])
     answer = function("predict").handler(request, Context())
     assert answer["statusCode"] == 200
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line]

@@ -1,5 +1,8 @@
 import json
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -142,3 +145,15 @@ def test_a_table_of_one_kind_of_feature_can_be_learned_from(kind: str) -> None:
     trained = training.train(schema, labelled)
     assert training.version_files(schema, labelled, trained)[artifact.ONNX]
     assert trained.metrics["importance"] == {"x": 1.0}
+
+
+@pytest.mark.parametrize(("first", "left"), [("", True), ("import evergreen", False)])
+def test_onnxruntime_keeps_no_telemetry_where_evergreen_was_imported_first(
+    first: str, left: bool, tmp_path: Path
+) -> None:
+    subprocess.run(
+        [sys.executable, "-c", f"{first}\nimport onnxruntime; onnxruntime.SessionOptions()"],
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        check=True,
+    )
+    assert any(tmp_path.rglob("*")) is left

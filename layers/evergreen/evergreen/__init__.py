@@ -13,3 +13,7 @@ The modules, from the bottom up; each imports only modules named before it:
     monitoring                    the inference log against the champion's baseline
     history, retraining           labelled history; deciding, training, comparing, promoting
 """
+
+import os
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when onnxruntime is imported, which then reports
