@@ -21,7 +21,7 @@ PYTHON := .venv/bin/python
 CONTAINERS := $(PYTHON) -m local.containers
 ENVIRONMENTS := .venv/.ready .tools/sam/.ready .tools/runtime/.ready .tools/emulator/.ready
 
-.PHONY: help demo up down logs sam-local sam-invoke image image-run compose engine build deploy test test-unit lint format openapi bench locks clean
+.PHONY: help demo up down logs sam-local sam-invoke image image-run compose docker engine build deploy test test-unit lint format openapi bench locks clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,7 +53,9 @@ image-run: $(ENVIRONMENTS) ## With Docker: run that image, on API_PORT=8000 with
 compose: $(ENVIRONMENTS) ## With Docker: run two API containers and LocalStack with Compose, on 8000 and 8001
 	@$(CONTAINERS) compose --port $(PORT)
 
-engine: .venv/.ready .tools/docker/.ready ## Run a private Docker engine until Ctrl-C: as root on Debian, where none runs
+docker: .tools/docker/.ready ## Unpack Docker below .tools, where it is not installed: on Debian, for root
+
+engine: .venv/.ready .tools/docker/.ready ## Run that Docker's engine until Ctrl-C
 	@$(CONTAINERS) engine
 
 build: $(ENVIRONMENTS) ## Build the functions and layers for ENV=dev or prod
@@ -62,7 +64,7 @@ build: $(ENVIRONMENTS) ## Build the functions and layers for ENV=dev or prod
 deploy: build ## Deploy to AWS with your credentials: ENV=dev or prod
 	@sam deploy --config-env $(ENV)
 
-test: $(ENVIRONMENTS) ## Run every test that needs no AWS, the deployed template on LocalStack included
+test: $(ENVIRONMENTS) ## Run every test: on LocalStack and, where there is a Docker engine, in containers
 	@$(PYTHON) -m pytest tests/unit tests/integration -n 2 -q
 	@$(PYTHON) -m pytest tests/emulator tests/e2e -q
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Annotated
 
@@ -93,6 +92,8 @@ def image_run(
 def compose(port: Port = 4566) -> None:
     """Run API containers and LocalStack with Docker Compose."""
     compose = Compose.find(find(), port)
+    console.print("The API will answer at http://127.0.0.1:8000 and 8001, or where API_PORTS says")
+    console.print("Stop it     Ctrl-C")
     try:
         _until_it_ends(
             subprocess.Popen(
@@ -109,7 +110,7 @@ def compose(port: Port = 4566) -> None:
 @app.command()
 def engine() -> None:
     """Run a private Docker engine until interrupted: as root, where none runs."""
-    with TemporaryDirectory(prefix="evergreen-") as folder, private(Path(folder, "engine")) as it:
+    with private() as it:
         console.print(f"export DOCKER_HOST={it.environ['DOCKER_HOST']} BUILD_NETWORK=host")
         with suppress(KeyboardInterrupt):
             while True:

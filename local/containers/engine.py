@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 
 from local.demo.stack import TOOLS
 
 PACKAGED = TOOLS / "docker"
-"""Where `make engine` puts Debian's Docker packages."""
+"""Where `make docker` unpacks Debian's packages."""
 
 _BRIDGE = "evg-"
 _UP_WITHIN, _DOWN_WITHIN = 30.0, 20.0
@@ -73,13 +74,13 @@ def missing() -> str | None:
     path = _environ()["PATH"]
     for program in ("dockerd", "containerd", "runc", "docker-proxy", "docker", "ip", "setpriv"):
         if not shutil.which(program, path=path):
-            return f"{program} is not installed: `make .tools/docker/.ready` unpacks it, on Debian"
+            return f"{program} is not installed: `make docker` unpacks it, on Debian"
     return None
 
 
 @contextmanager
-def private(folder: Path) -> Iterator[Engine]:
-    """Run an engine of one's own, with its state below a folder and without iptables.
+def private() -> Iterator[Engine]:
+    """Run an engine of one's own, with its state in a folder of its own and without iptables.
 
     Its containers reach this machine at the bridge's address, and nothing beyond: what is built
     needs `--network host` for downloads. With the block the engine ends, and all that it made.
@@ -90,7 +91,7 @@ def private(folder: Path) -> Iterator[Engine]:
     """
     if lacking := missing():
         raise EngineError(lacking)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(mkdtemp(prefix="evg-", dir="/tmp"))  # a socket's path can't be long
     bridge = _bridge()
     environ = _environ() | {
         "DOCKER_HOST": f"unix://{folder}/docker.sock",
@@ -116,7 +117,7 @@ def private(folder: Path) -> Iterator[Engine]:
             _end(engine, daemon)
     finally:
         _ip("link", "del", bridge)
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
 
 
 def _environ() -> dict[str, str]:
@@ -154,6 +155,14 @@ def _await(engine: Engine, daemon: subprocess.Popen[bytes], log: Path) -> None:
             lines = log.read_text(errors="replace").splitlines()
             raise EngineError("\n".join(["dockerd does not start:", *lines[-5:]]))
         time.sleep(0.1)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, and first the mounts that an engine may have left in it."""
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for mount in sorted((m for m in mounts if m.startswith(f"{folder}/")), reverse=True):
+        Engine(_environ()).command("umount", "--lazy", mount)
+    shutil.rmtree(folder)
 
 
 def _end(engine: Engine, daemon: subprocess.Popen[bytes]) -> None:

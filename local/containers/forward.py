@@ -1,9 +1,10 @@
 """A way for containers to what listens on this machine's loopback interface only."""
 
-import asyncio
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 _CHUNK = 65_536
 
@@ -20,45 +21,67 @@ def forward(address: str, port: int) -> Iterator[int]:
         The port at the address, which was free.
 
     """
-    loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(
-        asyncio.start_server(lambda reader, writer: _serve(reader, writer, port), address, 0)
-    )
-    thread = threading.Thread(target=loop.run_forever, name="forward", daemon=True)
-    thread.start()
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        asyncio.run_coroutine_threadsafe(_close(server), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+    with _Forwarder((address, 0), _Connection) as server:
+        server.to = port
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+            server.hang_up()
 
 
-async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
-    try:
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:  # LocalStack has ended: so does the connection
-        writer.close()
-        return
-    try:
-        await asyncio.gather(_pass(reader, there_writer), _pass(there_reader, writer))
-    finally:
-        for end in (writer, there_writer):
-            end.close()
+class _Forwarder(ThreadingTCPServer):
+    to: int
+    request_queue_size = 128
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments)  # type: ignore[arg-type]
+        self.ending = False
+        self._open: set[socket.socket] = set()
+
+    def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
+        """Take a connection, whose thread begins a moment later."""
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]
+        """Let go of a connection."""
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        """End the connections that are open, and with them their threads."""
+        self.ending = True
+        for connection in list(self._open):
+            with suppress(OSError):  # it has ended by itself
+                connection.shutdown(socket.SHUT_RDWR)
 
 
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
-        while chunk := await reader.read(_CHUNK):
-            writer.write(chunk)
-            await writer.drain()
-        writer.write_eof()
+class _Connection(BaseRequestHandler):
+    server: _Forwarder
+    request: socket.socket
+
+    def handle(self) -> None:
+        """Pass bytes both ways, until both sides have said all."""
+        try:
+            there = socket.create_connection(("127.0.0.1", self.server.to))
+        except OSError:
+            return  # nobody listens there any more
+        with there:
+            back = threading.Thread(target=_pass, args=(there, self.request))
+            back.start()
+            _pass(self.request, there)
+            if self.server.ending:
+                with suppress(OSError):
+                    there.shutdown(socket.SHUT_RDWR)
+            back.join()
 
 
-async def _close(server: asyncio.Server) -> None:
-    server.close()
-    rest = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in rest:
-        task.cancel()
-    await asyncio.gather(*rest, return_exceptions=True)
+def _pass(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):  # the other side is gone
+        while chunk := source.recv(_CHUNK):
+            sink.sendall(chunk)
+        sink.shutdown(socket.SHUT_WR)

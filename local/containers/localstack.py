@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
@@ -87,20 +87,20 @@ class Compose:
     @classmethod
     def find(cls, engine: Engine, port: int) -> "Compose":
         """Find Docker Compose, and the images to begin with; raises EngineError."""
+        for command in (("docker", "compose"), ("docker-compose",)):
+            with suppress(EngineError):
+                engine.command(*command, "version")
+                break
+        else:
+            raise EngineError("neither `docker compose` nor `docker-compose` is installed")
         environ = {
             **engine.environ,
             "PORT": str(port),
             "BASE": base.python().ensure(engine),
             "LOCALSTACK_IMAGE": base.localstack().ensure(engine),
         }
-        engine = Engine(environ)
-        for command in (("docker", "compose"), ("docker-compose",)):
-            try:
-                engine.command(*command, "version")
-            except EngineError:
-                continue
-            return cls(engine, (*command, "--project-name", PROJECT, "--file", str(COMPOSE_FILE)))
-        raise EngineError("neither `docker compose` nor `docker-compose` is installed")
+        options = ("--project-name", PROJECT, "--file", str(COMPOSE_FILE))
+        return cls(Engine(environ), (*command, *options))
 
     def run(self, *arguments: str) -> str:
         """Run it and return what it prints; raises EngineError."""
@@ -148,7 +148,14 @@ def _on_this_machine(engine: Engine, emulator: Emulator) -> Iterator[LocalStack]
     declared = found["Environment"]["Variables"]
     variables = {name: declared[name] for name in declared if name.startswith("EVERGREEN_")}
     gateway = engine.gateway()
-    with forward(gateway, emulator.port) as port:
+    with ExitStack() as stack:
+        try:
+            port = stack.enter_context(forward(gateway, emulator.port))
+        except OSError as error:  # Docker Desktop's, and a rootless engine's, are elsewhere
+            raise EngineError(
+                f"containers can't reach {emulator.endpoint}: the bridge's address {gateway} is not"
+                f" this machine's ({error.strerror}); make down, and LocalStack runs in a container"
+            ) from None
         yield LocalStack(emulator, f"http://{gateway}:{port}", "bridge", variables)
 
 

@@ -45,7 +45,7 @@ class Sam:
         ) as process:
             result = process.communicate()[0].decode(errors="replace").strip()
         print(result)
-        return process.returncode == 0 and _succeeded(result)
+        return process.returncode == 0 and succeeded(result)
 
     @contextmanager
     def _started(
@@ -144,7 +144,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
-def _succeeded(result: str) -> bool:
+def succeeded(result: str) -> bool:
     """Tell a result from the error that sam prints in its place, or from nothing at all."""
     try:
         value = json.loads(result.rpartition("\n")[2])

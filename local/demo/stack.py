@@ -1,5 +1,6 @@
 """The deployed template on this machine: LocalStack, `sam build`, `sam deploy`, and its outputs."""
 
+import hashlib
 import os
 import subprocess
 from collections.abc import Mapping
@@ -13,6 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / ".tools"
 REGION = "us-east-1"
 STACK = "evergreen"
+
+_BUILT = ROOT / ".aws-sam/build/built-from"  # another build removes it
+_BUILT_FROM = {"", ".py", ".txt"}
 
 
 class StackError(Exception):
@@ -89,8 +93,11 @@ class Outputs:
 
 
 def build(emulator: Emulator) -> None:
-    """Run `sam build`."""
-    _run(["sam", "build", "--config-env", "local"], emulator.environ)
+    """Run `sam build`, unless its last build here was of the same files."""
+    sources = _sources()
+    if not _BUILT.is_file() or _BUILT.read_text() != sources:
+        _run(["sam", "build", "--config-env", "local"], emulator.environ)
+        _BUILT.write_text(sources)
 
 
 def deploy(emulator: Emulator) -> Outputs:
@@ -120,6 +127,15 @@ def outputs(emulator: Emulator) -> Outputs:
         retrain_logs=f"/aws/lambda/{found['RetrainFunction']}",
         failure_queue_url=found["FailureQueueUrl"],
     )
+
+
+def _sources() -> str:
+    """Fingerprint what a build depends on."""
+    files = [ROOT / "template.yaml", ROOT / "samconfig.toml"]
+    for folder in ("functions", "layers"):
+        files += [p for p in sorted((ROOT / folder).rglob("*")) if p.suffix in _BUILT_FROM]
+    stats = [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files]
+    return hashlib.sha256(repr(stats).encode()).hexdigest()
 
 
 def _python(environment: str) -> Path:

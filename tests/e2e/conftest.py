@@ -1,8 +1,13 @@
 import json
 import os
 import shutil
+import signal
 import socket
-from collections.abc import Iterator
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +17,24 @@ import pytest
 from rich.console import Console
 
 from evergreen.s3 import Bucket
+from local.containers.engine import Engine, EngineError, find, missing, private
 from local.demo import source
-from local.demo.stack import TOOLS, Emulator, Outputs, build, deploy
+from local.demo.stack import ROOT, TOOLS, Emulator, Outputs, build, deploy
 from local.demo.story import Story
+
+LATENCIES = pytest.StashKey[list[str]]()
 
 
 def require(condition: object, missing: str) -> None:
     """Skip for want of something; where nothing may be skipped, fail."""
     if not condition:
         (pytest.fail if os.environ.get("EVERGREEN_REQUIRE_ALL") else pytest.skip)(missing)
+
+
+def require_docker(lacking: str | None) -> None:
+    """Skip for want of Docker, as `require`; REQUIRE_DOCKER=1 says that it must be there."""
+    if lacking:
+        (pytest.fail if os.environ.get("REQUIRE_DOCKER") == "1" else pytest.skip)(lacking)
 
 
 @dataclass(frozen=True)
@@ -68,6 +82,115 @@ def told(deployed: Deployed) -> Story:
     story = Story(Console(), deployed.emulator, source.find(None, None), deployed.outputs)
     story.tell()
     return story
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """The machine's Docker engine or, where there is none, one that ends with the tests."""
+    try:
+        found = find()
+    except EngineError as none:
+        lacking = missing()
+        require_docker(lacking and f"{none}; and none can be started: {lacking}")
+        with private() as found:
+            yield found
+    else:
+        yield found
+
+
+@pytest.fixture
+def nothing_left(engine: Engine) -> Iterator[Callable[[], None]]:
+    """Asserts, when called and at the end, that the engine has what it had at the beginning."""
+
+    def holds() -> tuple[set[str], set[str]]:
+        containers = engine.run("ps", "--all", "--format", "{{.Names}}")
+        networks = engine.run("network", "ls", "--format", "{{.Name}}")
+        return set(containers.split()), set(networks.split())
+
+    before = holds()
+
+    def check() -> None:
+        assert holds() == before
+
+    yield check
+    check()
+
+
+@dataclass
+class Command:
+    """A make target at work, and what it prints."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    mark: str
+
+    @property
+    def printed(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def until(self, condition: Callable[[], object], seconds: float = 180) -> None:
+        """Wait for something that the target should bring about."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"status {self.process.poll()} after:\n{self.printed[-3000:]}")
+            time.sleep(0.1)
+
+    def interrupt(self) -> int:
+        """Press Ctrl-C, and wait for the end."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(90)
+
+    def family(self) -> list[str]:
+        """The processes that the target started, wherever they are by now."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            with suppress(OSError):
+                if entry.name.isdigit() and self.mark in (entry / "environ").read_text():
+                    found.append((entry / "cmdline").read_text().replace("\0", " "))
+        return found
+
+
+Make = Callable[..., Command]
+
+
+@pytest.fixture
+def make(engine: Engine, tmp_path: Path, nothing_left: Callable[[], None]) -> Iterator[Make]:
+    """Runs make targets in the background; interrupts those that still run at the end."""
+    started: list[Command] = []
+
+    def start(*arguments: str, **variables: str) -> Command:
+        mark = f"EVERGREEN_TEST_{uuid.uuid4().hex}"
+        log = tmp_path / f"{len(started)}.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                ["make", *arguments],
+                cwd=ROOT,
+                env={**engine.environ, **variables, mark: "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        started.append(Command(process, log, mark))
+        return started[-1]
+
+    yield start
+    for command in started:
+        if command.process.poll() is None:
+            command.interrupt()
+        assert not command.family()
+
+
+@pytest.fixture(scope="session")
+def told_latencies(request: pytest.FixtureRequest) -> list[str]:
+    """Lines for the end of the tests' output."""
+    return request.config.stash.setdefault(LATENCIES, [])
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    for line in config.stash.get(LATENCIES, []):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture

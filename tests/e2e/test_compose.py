@@ -1,0 +1,50 @@
+"""`make compose`: API containers and LocalStack from one file."""
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+import httpx2 as httpx
+
+from local.containers.engine import Engine, EngineError
+from local.containers.localstack import Compose
+from local.demo.source import example, find
+
+from .answers import ask
+from .conftest import Make, free_port, require_docker
+
+
+def test_two_api_containers_answer_alike_and_ctrl_c_leaves_nothing(
+    engine: Engine, make: Make, nothing_left: Callable[[], None]
+) -> None:
+    try:
+        Compose.find(engine, 4566)
+    except EngineError as lacking:
+        require_docker(str(lacking))
+    ports = two_free_ports()
+    command = make("compose", f"PORT={free_port()}", API_PORTS=f"{ports[0]}-{ports[1]}")
+    urls = [f"http://127.0.0.1:{port}" for port in ports]
+
+    def ready(url: str) -> bool:
+        try:
+            return httpx.get(f"{url}/ready", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    command.until(lambda: all(map(ready, urls)), 400)
+    customer = example(find(None, None).schema)
+    (one,), (other,) = (ask(url, [customer]) for url in urls)
+    assert one.pop("prediction_id") != other.pop("prediction_id")
+    assert one == other
+
+    command.interrupt()
+    nothing_left()
+    assert not command.family()
+
+
+def two_free_ports() -> tuple[int, int]:
+    """Find two that follow each other."""
+    while True:
+        first = free_port()
+        with suppress(OSError), socket.create_server(("127.0.0.1", first + 1)):
+            return first, first + 1
