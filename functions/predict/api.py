@@ -15,9 +15,6 @@ from evergreen.errors import InputError
 from evergreen.inference_log import Record
 from evergreen.prediction import Prediction, predict, records
 
-MAX_BATCH = 1_000
-"""The most customers of one request."""
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -67,8 +64,10 @@ def create_app(
     async def predict_batch(request: Request) -> Response:
         """Predict for up to 1,000 customers; if one does not fit the schema, for none of them."""
         customers = await _body(request, list)
-        if not 0 < len(customers) <= MAX_BATCH:
-            raise InputError(f"a batch holds 1 to {MAX_BATCH:,} customers, not {len(customers):,}")
+        if not 0 < len(customers) <= docs.MAX_BATCH:
+            raise InputError(
+                f"a batch holds 1 to {docs.MAX_BATCH:,} customers, not {len(customers):,}"
+            )
         for index, customer in enumerate(customers):
             if not isinstance(customer, dict):
                 raise InputError(f"customer {index} must be a JSON object")

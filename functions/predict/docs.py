@@ -17,6 +17,9 @@ from starlette.exceptions import HTTPException
 from evergreen.champion import Champion
 from evergreen.errors import NoModelError
 
+MAX_BATCH = 1_000
+"""The most customers of one request."""
+
 _ASSETS = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
 
 _PROBLEM = {
@@ -105,7 +108,7 @@ def describe(app: FastAPI, champion: Champion) -> dict[str, Any]:
             "type": "array",
             "items": {"$ref": "#/components/schemas/Customer"},
             "minItems": 1,
-            "maxItems": 1000,
+            "maxItems": MAX_BATCH,
         },
     )
     components["securitySchemes"] = {

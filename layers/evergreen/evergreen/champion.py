@@ -49,29 +49,27 @@ class Champion:
             NoModelError: nothing was ever promoted, or no version can be loaded.
 
         """
+        now = self._clock()
         if self._model is None:
             with self._loading:
-                return self._model or self._load()
-        if not self._is_fresh() and self._loading.acquire(blocking=False):
+                return self._model or self._load(now)
+        fresh = 0 <= now - self._looked_at < self._refresh
+        if not fresh and self._loading.acquire(blocking=False):
             try:
-                self._follow()
+                self._follow(now)
             finally:
                 self._loading.release()
         return self._model
 
-    def _is_fresh(self) -> bool:
-        return 0 <= self._clock() - self._looked_at < self._refresh
-
-    def _load(self) -> Model:
-        now = self._clock()
+    def _load(self, now: float) -> Model:
         self._pointer = self.registry.pointer()
         self._model = self._first_sound(self._pointer)
         self._looked_at = now
         return self._model
 
-    def _follow(self) -> None:
+    def _follow(self, now: float) -> None:
         """Swap to the version that the pointer names now, if it moved and that version is sound."""
-        self._looked_at = self._clock()
+        self._looked_at = now
         moved: Pointer | None = None
         try:
             moved = self.registry.pointer_if_moved(self._pointer) if self._pointer else None

@@ -37,7 +37,10 @@ logger = logging.getLogger(__name__)
 def client() -> "FirehoseClient":
     """Make a client that gives up fast: the answer to the customer waits for it."""
     config = Config(
-        connect_timeout=1, read_timeout=2, retries={"mode": "standard", "max_attempts": 2}
+        connect_timeout=1,
+        read_timeout=2,
+        retries={"mode": "standard", "max_attempts": 2},
+        max_pool_connections=40,  # as many as a server has threads for requests
     )
     return boto3.client("firehose", config=config)
 
@@ -83,16 +86,15 @@ def read(bucket: Bucket, window: timedelta, now: datetime) -> Iterator[list[Reco
     start = (now - window).astimezone(UTC)
     hour = start.replace(minute=0, second=0, microsecond=0)
     oldest, newest = start.isoformat(), now.astimezone(UTC).isoformat()
-    while hour <= now:
-        for entries in batched(bucket.list(keys.inference_hour(hour)), _PREFETCH, strict=False):
-            with ThreadPoolExecutor(_PREFETCH) as pool:  # S3's latency, not ours, is what it costs
-                contents = pool.map(lambda entry: bucket.get(entry.key)[0], entries)
-                for content in contents:
+    with ThreadPoolExecutor(_PREFETCH) as pool:  # S3's latency, not ours, is what it costs
+        while hour <= now:
+            for entries in batched(bucket.list(keys.inference_hour(hour)), _PREFETCH, strict=False):
+                for content in pool.map(lambda entry: bucket.get(entry.key)[0], entries):
                     found = _parse(content)
                     records = [r for r in found if oldest <= r["predicted_at"] <= newest]
                     if records:
                         yield records
-        hour += timedelta(hours=1)
+            hour += timedelta(hours=1)
 
 
 def _parse(content: bytes) -> Iterator[Record]:

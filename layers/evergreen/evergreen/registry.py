@@ -99,17 +99,15 @@ class Registry:
             self.bucket.put(keys.model_file(manifest.version, name), content, kind)
         self.bucket.create(complete, manifest.to_bytes())
 
-    def manifests(self, since: datetime | None = None) -> Iterator[Manifest]:
-        """Read the manifests of all complete versions, or of those since a time; oldest first."""
-        floor = f"{since:%Y%m%dT%H%M%SZ}" if since else ""
+    def manifests(self) -> Iterator[Manifest]:
+        """Read the manifests of all complete versions, oldest first."""
         for version in self.bucket.folders(keys.MODELS):
-            if version >= floor:
-                try:
-                    yield self.manifest(version)
-                except NotFoundError:
-                    continue  # half published, so it does not exist
-                except CorruptModelError as error:
-                    logger.warning("passed over %s: %s", version, error)
+            try:
+                yield self.manifest(version)
+            except NotFoundError:
+                continue  # half published, so it does not exist
+            except CorruptModelError as error:
+                logger.warning("passed over %s: %s", version, error)
 
     def promote(self, version: str, *, seen: Pointer | None, reason: str) -> Pointer:
         """Move the pointer.

@@ -8,7 +8,7 @@ a time. A challenger that is worse than the champion is published with the reaso
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import numpy as np
@@ -33,6 +33,7 @@ COMPARED = 2_000
 MIN_RECENT = 100
 """From so many held-out rows on, only those are compared on that the champion's files lack."""
 
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _TIME_LIMIT = timedelta(minutes=15)  # Lambda's own; a lock older than that was left behind
 
 
@@ -83,10 +84,13 @@ class Retraining:
             return Outcome("skipped", f"waiting for {keys.TRAINING_SCHEMA} and a CSV beside it")
         champion = self._champion()
         if trigger != "manual":
-            for manifest in reversed([*self.registry.manifests()]):
+            trained = [*self.registry.manifests()]
+            for manifest in reversed(trained):
                 if manifest.fingerprint == sources.fingerprint:
                     return self._finish(manifest, champion)
-            if champion and (until := self._cooling_down(trigger, now)):
+            same = [m.created for m in trained if m.trigger == trigger]
+            until = self.cooldown + max(map(datetime.fromisoformat, same), default=_LONG_AGO)
+            if champion and now < until:
                 return Outcome("skipped", f"cooling down until {until:%Y-%m-%d %H:%M} UTC")
         return self._train(sources, champion, trigger, now)
 
@@ -105,14 +109,6 @@ class Retraining:
             # the training died between publishing and promoting
             return self._promote(manifest, champion)
         return Outcome("skipped", f"nothing new to learn from since {version}", version)
-
-    def _cooling_down(self, trigger: Trigger, now: datetime) -> datetime | None:
-        trained = [
-            datetime.fromisoformat(m.created)
-            for m in self.registry.manifests(since=now - self.cooldown)
-            if m.trigger == trigger
-        ]
-        return max(trained) + self.cooldown if trained else None
 
     def _train(
         self, sources: Sources, champion: Pointer | None, trigger: Trigger, now: datetime
