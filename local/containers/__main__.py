@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from local.containers import image
-from local.containers.engine import Engine, EngineError, find, private
+from local.containers.engine import Engine, EngineError, find, interrupt, private
 from local.containers.localstack import Compose, LocalStack, reached
 from local.containers.sam import Sam, check
 from local.demo import source
@@ -94,16 +94,16 @@ def compose(port: Port = 4566) -> None:
     compose = Compose.find(find(), port)
     console.print("The API will answer at http://127.0.0.1:8000 and 8001, or where API_PORTS says")
     console.print("Stop it     Ctrl-C")
+    process = subprocess.Popen(
+        [*compose.command, "up", "--build"],
+        env=dict(compose.engine.environ),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is ours to pass on, once
+    )
     try:
-        _until_it_ends(
-            subprocess.Popen(
-                [*compose.command, "up", "--build"],
-                env=dict(compose.engine.environ),
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        )
+        _until_it_ends(process)
     finally:
+        interrupt(process, within=image.STOP_WITHIN + 10)
         compose.run("down", "--volumes")
 
 

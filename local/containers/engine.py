@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -63,7 +64,9 @@ def find() -> Engine:
     try:
         engine.run("version", "--format", "{{.Server.Version}}")
     except EngineError as error:
-        raise EngineError(f"no Docker engine answers: {error}") from None
+        raise EngineError(
+            f"no Docker engine answers ({error}): start it, or see `make docker` and `make engine`"
+        ) from None
     return engine
 
 
@@ -118,6 +121,17 @@ def private() -> Iterator[Engine]:
     finally:
         _ip("link", "del", bridge)
         _remove(folder)
+
+
+def interrupt(process: subprocess.Popen[bytes], within: float) -> None:
+    """Press Ctrl-C for a process that works with the engine; kill it if it does not end in time."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(within)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _environ() -> dict[str, str]:

@@ -3,10 +3,10 @@
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from local.containers import base
-from local.containers.engine import Engine, EngineError
+from local.containers.engine import Engine, EngineError, interrupt
 from local.containers.localstack import LocalStack
 from local.demo.stack import ROOT
 
@@ -31,7 +31,14 @@ def build(engine: Engine) -> None:
 def running(
     engine: Engine, localstack: LocalStack, port: int, workers: int
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a container of the image on a port of the loopback interface; stop it with the block."""
+    """Run a container of the image on a port of the loopback interface; stop it with the block.
+
+    Raises:
+        EngineError: the image has not been built.
+
+    """
+    if not engine.run("images", "--quiet", NAME):
+        raise EngineError(f"there is no image {NAME}: make image")
     name = f"{NAME}-{port}"
     variables = localstack.environ | {"WEB_CONCURRENCY": str(workers)}
     command = [
@@ -50,6 +57,8 @@ def running(
     try:
         yield process
     finally:
-        if process.poll() is None:
+        with suppress(EngineError):  # it has ended by itself, or not begun
             engine.run("stop", "--time", str(STOP_WITHIN), name)
-            process.wait()
+        interrupt(process, within=5)
+        with suppress(EngineError):
+            engine.run("rm", "--force", name)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 import socket
 import subprocess
 import time
@@ -15,7 +14,7 @@ from tempfile import TemporaryDirectory
 import yaml
 
 from local.containers import base
-from local.containers.engine import Engine, EngineError
+from local.containers.engine import Engine, EngineError, interrupt
 from local.containers.localstack import LocalStack
 from local.demo.stack import ROOT
 
@@ -73,7 +72,7 @@ class Sam:
             try:
                 yield process
             finally:
-                _end(process)
+                interrupt(process, _ENDS_WITHIN)
                 self._remove_containers()
 
     def _environ(self) -> dict[str, str]:
@@ -132,16 +131,6 @@ def _await_port(port: int, process: subprocess.Popen[bytes]) -> None:
                 return
         time.sleep(0.1)
     raise EngineError("sam local start-api does not answer; what it printed says why")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(_ENDS_WITHIN)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def succeeded(result: str) -> bool:
