@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -16,7 +17,7 @@ from local.demo.stack import TOOLS
 PACKAGED = TOOLS / "docker"
 """Where `make docker` unpacks Debian's packages."""
 
-_BRIDGE = "evg-"
+_BRIDGE = "evg"
 _UP_WITHIN, _DOWN_WITHIN = 30.0, 20.0
 
 
@@ -141,11 +142,14 @@ def _environ() -> dict[str, str]:
 
 def _bridge() -> str:
     """Make a bridge that is named for this process, and remove those whose process is gone."""
+    names = set()
     for line in _ip("-o", "link", "show", "type", "bridge").splitlines():
         name = line.split()[1].rstrip(":")
-        if name.startswith(_BRIDGE) and not Path("/proc", name.removeprefix(_BRIDGE)).exists():
+        names.add(name)
+        if name.startswith(_BRIDGE) and not Path("/proc", name.rpartition("-")[2]).exists():
             _ip("link", "del", name)
-    name = f"{_BRIDGE}{os.getpid()}"
+    ours = (f"{_BRIDGE}{n}-{os.getpid()}" for n in count())
+    name = next(n for n in ours if n not in names)
     taken = _ip("-o", "-4", "addr")
     networks = (f"172.30.{(os.getpid() + n) % 256}" for n in range(256))
     network = next(n for n in networks if f" {n}." not in taken)

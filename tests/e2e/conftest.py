@@ -91,7 +91,7 @@ def engine() -> Iterator[Engine]:
         found = find()
     except EngineError as none:
         lacking = missing()
-        require_docker(lacking and f"{none}; and none can be started: {lacking}")
+        require_docker(lacking and f"{none}; none can be started either: {lacking}")
         with private() as found:
             yield found
     else:
