@@ -37,7 +37,7 @@ def main() -> None:
     champion = Champion(registry, timedelta(minutes=1), time.time)
     app = create_app(champion, lambda records: None)
     answer = Mangum(app, lifespan="off")(predict_event(Path(sys.argv[1])), None)  # type: ignore[arg-type]
-    print(answered_probability(answer))
+    print(answered_probability(answer), flush=True)
 
 
 if __name__ == "__main__":

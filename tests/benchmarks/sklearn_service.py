@@ -30,7 +30,7 @@ def main() -> None:
         return {"churn_probability": round(predict(pipeline, customer), 6)}
 
     answer = Mangum(app, lifespan="off")(predict_event(Path(sys.argv[1])), None)  # type: ignore[arg-type]
-    print(answered_probability(answer))
+    print(answered_probability(answer), flush=True)
 
 
 if __name__ == "__main__":
