@@ -92,10 +92,11 @@ def image_run(
 def compose(port: Port = 4566) -> None:
     """Run API containers and LocalStack with Docker Compose."""
     compose = Compose.find(find(), port)
+    compose.build()
     console.print("The API will answer at http://127.0.0.1:8000 and 8001, or where API_PORTS says")
     console.print("Stop it     Ctrl-C")
     process = subprocess.Popen(
-        [*compose.command, "up", "--build"],
+        [*compose.command, "up"],
         env=dict(compose.engine.environ),
         stdin=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C is ours to pass on, once

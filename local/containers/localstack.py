@@ -102,6 +102,12 @@ class Compose:
         options = ("--project-name", PROJECT, "--file", str(COMPOSE_FILE))
         return cls(Engine(environ), (*command, *options))
 
+    def build(self) -> None:
+        """Build the images, in sight; raises EngineError."""
+        environ = dict(self.engine.environ)
+        if subprocess.run((*self.command, "build"), env=environ, check=False).returncode:
+            raise EngineError("the images could not be built")
+
     def run(self, *arguments: str) -> str:
         """Run it and return what it prints; raises EngineError."""
         return self.engine.command(*self.command, *arguments)
