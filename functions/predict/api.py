@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import docs
@@ -14,6 +15,8 @@ from evergreen.champion import Champion
 from evergreen.errors import InputError
 from evergreen.inference_log import Record
 from evergreen.prediction import Prediction, predict, records
+
+_PROMOTIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ def _describe(champion: Champion) -> dict[str, object]:
         "threshold": served.threshold,
         "metrics": served.metrics,
         "schema": served.schema.document,
-        "promotions": [asdict(move) for move in champion.registry.history()],
+        "promotions": [asdict(m) for m in islice(champion.registry.history(), _PROMOTIONS)],
     }
 
 

@@ -1,15 +1,12 @@
 """PredictFunction: the HTTP API behind API Gateway."""
 
-from contextlib import suppress
 from functools import cache
 from typing import Any
 
 from api import create_app
 from mangum import Mangum
 from snapshot_restore_py import register_before_snapshot
-from wiring import champion, logger, shipper
-
-from evergreen.errors import NoModelError
+from wiring import champion, logger, preload, shipper
 
 
 @cache
@@ -25,8 +22,7 @@ def adapter() -> Mangum:
 @register_before_snapshot  # type: ignore[untyped-decorator]
 def warm() -> None:
     """Load the model into the snapshot that SnapStart restores from."""
-    with suppress(NoModelError):  # the first deployment comes before the first model
-        champion().model()
+    preload()
     adapter()
 
 

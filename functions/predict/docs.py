@@ -15,7 +15,7 @@ from running import Run
 from starlette.exceptions import HTTPException
 
 from evergreen.champion import Champion
-from evergreen.errors import NoModelError
+from evergreen.errors import CorruptModelError, NoModelError
 
 MAX_BATCH = 1_000
 """The most customers of one request."""
@@ -98,8 +98,8 @@ def describe(app: FastAPI, champion: Champion) -> dict[str, Any]:
     description = app.openapi()
     try:
         customer = champion.model().schema.json_schema()
-    except NoModelError:
-        customer = {"type": "object", "description": "No model has been trained yet."}
+    except (NoModelError, CorruptModelError) as error:
+        customer = {"type": "object", "description": str(error)}
     components = description.setdefault("components", {})
     components.setdefault("schemas", {}).update(
         Problem=_PROBLEM,

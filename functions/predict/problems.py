@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from evergreen.errors import InputError, InvalidRows, NoModelError
+from evergreen.errors import CorruptModelError, InputError, InvalidRows, NoModelError
 
 logger = logging.getLogger("evergreen.api")
 
@@ -18,9 +18,10 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(InvalidRows, _invalid_rows)
     app.add_exception_handler(InputError, _input)
     app.add_exception_handler(NoModelError, _no_model)
+    app.add_exception_handler(CorruptModelError, _no_model)
     app.add_exception_handler(HTTPException, _http)
-    for kind in (BotoCoreError, ClientError):
-        app.add_exception_handler(kind, _aws)
+    app.add_exception_handler(BotoCoreError, _aws)
+    app.add_exception_handler(ClientError, _aws)
     app.add_exception_handler(Exception, _fault)
 
 

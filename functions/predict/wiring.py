@@ -7,9 +7,11 @@ from functools import cache
 
 from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
+from botocore.exceptions import BotoCoreError, ClientError
 
 from evergreen import inference_log, s3
 from evergreen.champion import Champion
+from evergreen.errors import CorruptModelError, NoModelError
 from evergreen.inference_log import Shipper
 from evergreen.registry import Registry
 from evergreen.s3 import Bucket
@@ -24,6 +26,14 @@ def champion() -> Champion:
     settings = Settings.read(os.environ)
     registry = Registry(Bucket(s3.client(), settings.model_bucket))
     return Champion(registry, settings.model_refresh, clock=time.time)
+
+
+def preload() -> None:
+    """Load the model, if there is one yet, rather than while the first customer waits."""
+    try:
+        champion().model()
+    except (NoModelError, CorruptModelError, BotoCoreError, ClientError) as error:
+        logger.warning("started without a model, which every request looks for: %s", error)
 
 
 @cache

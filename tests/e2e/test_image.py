@@ -141,7 +141,8 @@ def test_two_containers_follow_one_pointer(
 ) -> None:
     registry = Registry(deployed.bucket("model"))
     champion = registry.pointer()
-    first = next(iter(registry.manifests())).version
+    *_, oldest = registry.manifests()
+    first = oldest.version
     assert first != champion.version
     ports = [free_port(), free_port()]
     urls = [f"http://127.0.0.1:{port}" for port in ports]

@@ -10,7 +10,7 @@ import pytest
 from evergreen import artifact, keys
 from evergreen.artifact import Artifact
 from evergreen.champion import Champion
-from evergreen.errors import NoModelError
+from evergreen.errors import CorruptModelError, NoModelError
 from evergreen.model import Model
 from evergreen.registry import Pointer, Registry
 from evergreen.s3 import Bucket
@@ -122,7 +122,7 @@ def test_where_every_version_is_corrupt_there_is_no_model(
     champion: Champion, registry: Registry, promoted: Pointer
 ) -> None:
     corrupt(registry.bucket, promoted.version)
-    with pytest.raises(NoModelError, match="refused"):
+    with pytest.raises(CorruptModelError, match=f"refused: {promoted.version}"):
         champion.model()
 
 

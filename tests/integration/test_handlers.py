@@ -95,9 +95,16 @@ def test_an_error_is_text_and_not_base64(function: Callable[[str], ModuleType]) 
 
 
 def test_the_snapshot_is_warm_where_there_is_a_model_and_made_where_there_is_none(
-    function: Callable[[str], ModuleType], registry: Registry, version: Artifact
+    function: Callable[[str], ModuleType],
+    registry: Registry,
+    version: Artifact,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("EVERGREEN_MODEL_BUCKET", "no-such-bucket")
     app = function("predict")
+    app.warm()  # not even a bucket
+    monkeypatch.setenv("EVERGREEN_MODEL_BUCKET", registry.bucket.name)
+    app.champion.cache_clear()
     app.warm()
     registry.publish(version.manifest, version.files)
     registry.promote(version.manifest.version, seen=None, reason="first")

@@ -1,5 +1,6 @@
 """The drift check: which predictions it reads, and that it says the same when it is repeated."""
 
+import gzip
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -140,6 +141,9 @@ def test_what_is_no_record_costs_no_check(
     ):
         key = f"{keys.inference_hour(NOW)}{member}-{value}"
         logs.put(key, orjson.dumps(good | {member: value}))
+    whole = gzip.compress(orjson.dumps(good))
+    for name, content in (("cut", whole[:-9]), ("foreign", b"\x1f\x8bno"), ("bad", whole[:20] * 2)):
+        logs.put(f"{keys.inference_hour(NOW)}{name}", content)
     assert checked(registry, logs).report.rows == 300
 
 
@@ -154,11 +158,23 @@ def test_the_answers_of_another_version_say_nothing_of_the_champions(
     assert SCORE not in [column.name for column in found.report.columns]
 
 
-def test_a_baseline_that_was_changed_is_not_compared_with(
-    registry: Registry, logs: Bucket, promoted: Pointer
+def test_a_baseline_that_was_changed_is_not_compared_with_but_the_one_before(
+    registry: Registry,
+    logs: Bucket,
+    promoted: Pointer,
+    version: Artifact,
+    predictions: Predict,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    predictions(500)
+    registry.publish(another(version, "b").manifest, version.files)
+    registry.promote("b", seen=promoted, reason="newer")
+    registry.bucket.put(keys.model_file("b", artifact.BASELINE), b"nonsense")
+    found = checked(registry, logs)
+    assert (found.model_version, found.report.rows) == (promoted.version, 500)
+    assert f"b: {artifact.BASELINE} is not the file that was published" in caplog.text
     registry.bucket.put(keys.model_file(promoted.version, artifact.BASELINE), b"nonsense")
-    with pytest.raises(CorruptModelError, match=artifact.BASELINE):
+    with pytest.raises(CorruptModelError, match="refused"):
         checked(registry, logs)
 
 

@@ -107,7 +107,7 @@ def test_the_history_of_moves_is_newest_first(
     for name in ("b", "c"):
         registry.publish(another(version, name).manifest, version.files)
         seen = registry.promote(name, seen=seen, reason="better")
-    moves = registry.history()
+    moves = list(registry.history())
     assert [move.version for move in moves] == ["c", "b", promoted.version]
     assert [move.previous for move in moves] == ["b", promoted.version, None]
     times = [datetime.fromisoformat(move.moved_at) for move in moves]

@@ -8,7 +8,7 @@ import pytest
 
 from evergreen import keys, retraining
 from evergreen.artifact import ONNX, SCHEMA, SERVING, Artifact
-from evergreen.errors import CorruptModelError, InputError
+from evergreen.errors import InputError
 from evergreen.model import Model
 from evergreen.registry import Pointer, Registry
 from evergreen.retraining import Retraining
@@ -16,7 +16,7 @@ from evergreen.s3 import Bucket
 from evergreen.schema import Schema
 from local.demo.customers import customers
 
-from .conftest import NOW, put_history, put_schema
+from .conftest import NOW, another, put_history, put_schema
 
 LATER = NOW + timedelta(hours=1)
 
@@ -70,13 +70,27 @@ def test_a_field_of_which_nothing_is_known_yet_may_be_added(
     assert retrain.run("drift", LATER).status == "promoted"
 
 
-def test_a_champion_that_was_tampered_with_is_no_measure(retrain: Retraining, data: Bucket) -> None:
+def test_a_champion_that_is_broken_is_no_measure_and_the_one_before_it_is(
+    retrain: Retraining, data: Bucket, version: Artifact
+) -> None:
+    registry = retrain.registry
+    before = registry.pointer()
+    registry.publish(another(version, "broken").manifest, version.files)
+    registry.promote("broken", seen=before, reason="better")
+    registry.bucket.put(keys.model_file("broken", ONNX), b"nonsense")
+    put_history(data, "new", customers(500, seed=9, shift=1.0))
+    outcome = retrain.run("drift", LATER)
+    assert outcome.status == "promoted"
+    assert outcome.reason.startswith(f"no worse than {before.version} on ")
+
+
+def test_where_no_version_can_serve_a_training_by_hand_mends_it(retrain: Retraining) -> None:
     champion = retrain.registry.pointer().version
     retrain.registry.bucket.put(keys.model_file(champion, ONNX), b"nonsense")
-    put_history(data, "new", customers(500, seed=9))
-    with pytest.raises(CorruptModelError, match=ONNX):
-        retrain.run("drift", LATER)
-    assert retrain.registry.pointer().version == champion
+    outcome = retrain.run("manual", LATER)
+    assert (outcome.status, outcome.version) == ("promoted", retrain.registry.pointer().version)
+    assert outcome.reason == f"no version can be used; refused: {champion}"
+    assert Model.load(retrain.registry.fetch(str(outcome.version), SERVING))
 
 
 @dataclass(frozen=True, slots=True)

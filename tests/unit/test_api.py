@@ -16,7 +16,7 @@ from botocore.exceptions import EndpointConnectionError
 from fastapi.testclient import TestClient
 from starlette.concurrency import run_in_threadpool
 
-from evergreen.errors import NoModelError
+from evergreen.errors import CorruptModelError, NoModelError
 from evergreen.inference_log import Record
 from evergreen.model import Model
 from evergreen.registry import Move
@@ -154,6 +154,7 @@ def test_a_request_that_cannot_be_answered_is_a_problem(
     ("fault", "status", "detail"),
     [
         (NoModelError("put a labelled CSV under training/"), 503, "labelled CSV"),
+        (CorruptModelError("no version can be used; refused: a"), 503, "refused: a"),
         (EndpointConnectionError(endpoint_url="s3"), 503, "can't be reached"),
         (RuntimeError("secret"), 500, "our fault"),
     ],

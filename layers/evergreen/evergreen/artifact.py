@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from evergreen.errors import CorruptModelError
 
@@ -40,7 +40,7 @@ class Manifest:
     """`<YYYYMMDDTHHMMSSZ>-<first 8 hex digits of the fingerprint>`"""
     created: str
     parent: str | None
-    """The champion that it was compared with."""
+    """The champion at that time, which it was compared with."""
     trigger: str
     fingerprint: str
     """sha256 over the names and ETags of the schema and the labelled files it learned from."""
@@ -72,13 +72,14 @@ class Artifact:
     manifest: Manifest
     files: Mapping[str, bytes]
 
-    def verify(self) -> None:
-        """Check every file that is there against the manifest; raises CorruptModelError."""
+    def verify(self) -> Self:
+        """Return it if every file is what the manifest says; else raises CorruptModelError."""
         for name, content in self.files.items():
             if self.manifest.files.get(name) != sha256(content):
                 raise CorruptModelError(
                     f"{self.manifest.version}: {name} is not the file that was published"
                 )
+        return self
 
 
 def version_name(created: datetime, fingerprint: str) -> str:

@@ -1,12 +1,12 @@
 """The model that serves: it follows the pointer, and never gives way to one that is broken."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from threading import Lock
 
 from evergreen.artifact import SERVING
-from evergreen.errors import CorruptModelError, NoModelError, NotFoundError
+from evergreen.errors import CorruptModelError, NotFoundError
 from evergreen.model import Model
 from evergreen.registry import Pointer, Registry
 
@@ -46,7 +46,8 @@ class Champion:
         """Return the model to answer with.
 
         Raises:
-            NoModelError: nothing was ever promoted, or no version can be loaded.
+            NoModelError: nothing was ever promoted.
+            CorruptModelError: every version that was ever promoted is refused.
 
         """
         now = self._clock()
@@ -63,8 +64,9 @@ class Champion:
 
     def _load(self, now: float) -> Model:
         self._pointer = self.registry.pointer()
-        self._model = self._first_sound(self._pointer)
+        self._model = self.registry.first_sound(self._pointer, SERVING, Model.load)
         self._looked_at = now
+        logger.info("serving %s", self._model.version)
         return self._model
 
     def _follow(self, now: float) -> None:
@@ -83,25 +85,3 @@ class Champion:
             logger.error("refused a model, so the one before it serves on: %s", error)
         except Exception:  # S3 is slow or away: what is in memory still answers
             logger.exception("the pointer could not be read; the model in memory serves on")
-
-    def _first_sound(self, pointer: Pointer) -> Model:
-        """Load the pointer's version or, where that is refused, the latest before it that loads."""
-        refused: set[str] = set()
-        for version in self._candidates(pointer):
-            if version in refused:
-                continue
-            try:
-                model = Model.load(self.registry.fetch(version, SERVING))
-                logger.info("serving %s", version)
-                return model
-            except (CorruptModelError, NotFoundError) as error:
-                refused.add(version)
-                logger.error("refused a model: %s", error)
-        raise NoModelError(f"no version can be served; refused: {', '.join(sorted(refused))}")
-
-    def _candidates(self, pointer: Pointer) -> Iterator[str]:
-        yield pointer.version
-        for move in self.registry.history():
-            yield move.version
-            if move.previous:
-                yield move.previous

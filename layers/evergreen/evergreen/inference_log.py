@@ -7,6 +7,7 @@ in the log bucket, by the hour (UTC) at which they arrived.
 
 import gzip
 import logging
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from evergreen import keys
-from evergreen.s3 import Bucket
+from evergreen.s3 import Bucket, Entry
 
 if TYPE_CHECKING:
     from mypy_boto3_firehose import FirehoseClient
@@ -80,27 +81,29 @@ class Shipper:
 def read(bucket: Bucket, window: timedelta, now: datetime) -> Iterator[list[Record]]:
     """Read the records of a window of time that ends now, object by object, each as one list.
 
-    A line that is no record (a delivery cut short) is passed over, and so are records from outside
-    the window, so that a check which is repeated later reads the same.
+    What is no record (a delivery cut short, a foreign object) is passed over, and so are records
+    from outside the window, so that a check which is repeated later reads the same.
     """
     start = (now - window).astimezone(UTC)
     hour = start.replace(minute=0, second=0, microsecond=0)
     oldest, newest = start.isoformat(), now.astimezone(UTC).isoformat()
+
+    def get(entry: Entry) -> bytes:
+        return bucket.get(entry.key)[0]
+
     with ThreadPoolExecutor(_PREFETCH) as pool:  # S3's latency, not ours, is what it costs
         while hour <= now:
             for entries in batched(bucket.list(keys.inference_hour(hour)), _PREFETCH, strict=False):
-                for content in pool.map(lambda entry: bucket.get(entry.key)[0], entries):
-                    found = _parse(content)
+                for entry, content in zip(entries, pool.map(get, entries), strict=True):
+                    found = _parse(entry.key, content)
                     records = [r for r in found if oldest <= r["predicted_at"] <= newest]
                     if records:
                         yield records
             hour += timedelta(hours=1)
 
 
-def _parse(content: bytes) -> Iterator[Record]:
-    if content.startswith(_GZIP):
-        content = gzip.decompress(content)
-    for line in content.splitlines():
+def _parse(key: str, content: bytes) -> Iterator[Record]:
+    for line in _text(key, content).splitlines():
         try:
             record = orjson.loads(line)
         except orjson.JSONDecodeError:
@@ -108,7 +111,18 @@ def _parse(content: bytes) -> Iterator[Record]:
         if _is_record(record):
             yield record
         else:
-            logger.warning("passed over a line of %d bytes that is no record", len(line))
+            logger.warning("passed over %d bytes of %s that are no record", len(line), key)
+
+
+def _text(key: str, content: bytes) -> bytes:
+    """Return what an object says, compressed or not; nothing where it can't be read."""
+    if not content.startswith(_GZIP):
+        return content
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        logger.warning("passed over %s: %s", key, error)
+        return b""
 
 
 def _is_record(record: Any) -> bool:

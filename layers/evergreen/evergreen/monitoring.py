@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from evergreen import artifact, inference_log
+from evergreen.artifact import Artifact
 from evergreen.drift import Baseline, Counts, Report, Thresholds, compare
 from evergreen.inference_log import Record
 from evergreen.registry import Registry
@@ -28,16 +29,18 @@ def check(
 ) -> Check:
     """Compare the predictions of a window of time with the champion's baseline.
 
+    Where the champion's files are broken, it is that of the version before it, which then serves.
+
     Every customer counts, whichever version answered; the score's distribution is taken from the
     champion's own answers only, because another model's are not comparable.
 
     Raises:
         NoModelError: nothing was ever promoted, so there is nothing to compare with.
+        CorruptModelError: no version's files are what was published.
 
     """
     needed = (artifact.SCHEMA, artifact.BASELINE, artifact.METRICS)
-    champion = registry.fetch(registry.pointer().version, needed)
-    champion.verify()
+    champion = registry.first_sound(registry.pointer(), needed, Artifact.verify)
     schema = Schema.parse(champion.files[artifact.SCHEMA])
     baseline = Baseline.parse(champion.files[artifact.BASELINE])
     version = champion.manifest.version

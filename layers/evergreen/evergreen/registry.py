@@ -7,7 +7,7 @@ on what the mover saw, and every move is kept under `promotions/`; rolling back 
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -89,6 +89,31 @@ class Registry:
         files = {name: self.bucket.get(keys.model_file(version, name))[0] for name in names}
         return Artifact(self.manifest(version), files)
 
+    def first_sound[T](
+        self, pointer: Pointer, names: Iterable[str], load: Callable[[Artifact], T]
+    ) -> T:
+        """Load the champion or, where it is refused, the latest version before it that is not.
+
+        Args:
+            pointer: names the champion.
+            names: the files of a version that are needed.
+            load: makes of them what is wanted; raises CorruptModelError to refuse them.
+
+        Raises:
+            CorruptModelError: every version was refused.
+
+        """
+        names, refused = tuple(names), set[str]()
+        for version in self._champions(pointer):
+            if version in refused:
+                continue
+            try:
+                return load(self.fetch(version, names))
+            except (CorruptModelError, NotFoundError) as error:
+                refused.add(version)
+                logger.error("refused a model: %s", error)
+        raise CorruptModelError(f"no version can be used; refused: {', '.join(sorted(refused))}")
+
     def publish(self, manifest: Manifest, files: Mapping[str, bytes]) -> None:
         """Write a version, its manifest last; raises ConflictError where it is complete already."""
         complete = keys.model_file(manifest.version, keys.MANIFEST)
@@ -100,8 +125,8 @@ class Registry:
         self.bucket.create(complete, manifest.to_bytes())
 
     def manifests(self) -> Iterator[Manifest]:
-        """Read the manifests of all complete versions, oldest first."""
-        for version in self.bucket.folders(keys.MODELS):
+        """Read the manifests of all complete versions, newest first."""
+        for version in reversed([*self.bucket.folders(keys.MODELS)]):
             try:
                 yield self.manifest(version)
             except NotFoundError:
@@ -137,15 +162,13 @@ class Registry:
         self._remember(move)
         return Pointer(move, etag)
 
-    def history(self) -> list[Move]:
-        """Return every move of the pointer, newest first."""
-        moves = []
-        for entry in self.bucket.list(keys.PROMOTIONS):
+    def history(self) -> Iterator[Move]:
+        """Read the moves of the pointer, newest first."""
+        for entry in reversed([*self.bucket.list(keys.PROMOTIONS)]):
             try:
-                moves.append(Move.parse(self.bucket.get(entry.key)[0]))
+                yield Move.parse(self.bucket.get(entry.key)[0])
             except CorruptModelError as error:
                 logger.warning("passed over %s: %s", entry.key, error)
-        return sorted(moves, key=lambda move: move.moved_at, reverse=True)
 
     def _pointer(self, content: bytes, etag: str) -> Pointer:
         """Read the pointer or, where somebody spoilt it, the last move that the history knows."""
@@ -156,6 +179,14 @@ class Registry:
                 logger.error("%s; going by the history: %s", error, last.version)
                 return Pointer(last, etag)
             raise
+
+    def _champions(self, pointer: Pointer) -> Iterator[str]:
+        """Name the versions that serve or served, the latest first; some more than once."""
+        yield pointer.version
+        for move in self.history():
+            yield move.version
+            if move.previous:
+                yield move.previous
 
     def _remember(self, move: Move) -> None:
         self.bucket.put(move.key, move.to_bytes())

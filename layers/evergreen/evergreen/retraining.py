@@ -18,7 +18,7 @@ import sklearn
 
 from evergreen import artifact, evaluation, keys, lock, training
 from evergreen.artifact import Artifact, Manifest
-from evergreen.errors import ConflictError, NoModelError
+from evergreen.errors import ConflictError, CorruptModelError, NoModelError
 from evergreen.export import reference_probabilities
 from evergreen.history import History, Sources
 from evergreen.registry import Pointer, Registry
@@ -84,12 +84,13 @@ class Retraining:
             return Outcome("skipped", f"waiting for {keys.TRAINING_SCHEMA} and a CSV beside it")
         champion = self._champion()
         if trigger != "manual":
-            trained = [*self.registry.manifests()]
-            for manifest in reversed(trained):
+            last = _LONG_AGO  # training on the same kind of trigger
+            for manifest in self.registry.manifests():
                 if manifest.fingerprint == sources.fingerprint:
                     return self._finish(manifest, champion)
-            same = [m.created for m in trained if m.trigger == trigger]
-            until = self.cooldown + max(map(datetime.fromisoformat, same), default=_LONG_AGO)
+                if manifest.trigger == trigger:
+                    last = max(last, datetime.fromisoformat(manifest.created))
+            until = last + self.cooldown
             if champion and now < until:
                 return Outcome("skipped", f"cooling down until {until:%Y-%m-%d %H:%M} UTC")
         return self._train(sources, champion, trigger, now)
@@ -104,10 +105,10 @@ class Retraining:
         """Do what is left to do with a version that was trained on this very data before."""
         version = manifest.version
         undecided = manifest.parent == (champion.version if champion else None)
-        moved_to = {move.version for move in self.registry.history()}  # rolled back, if it is there
-        if manifest.decision["promoted"] and undecided and version not in moved_to:
-            # the training died between publishing and promoting
-            return self._promote(manifest, champion)
+        if manifest.decision["promoted"] and undecided:
+            served = any(move.version == version for move in self.registry.history())
+            if not served:  # else it was rolled back; so the training died before promoting
+                return self._promote(manifest, champion)
         return Outcome("skipped", f"nothing new to learn from since {version}", version)
 
     def _train(
@@ -151,7 +152,11 @@ class Retraining:
         """Judge the challenger against the champion on held-out rows, the newest there are."""
         if champion is None:
             return {"promoted": True, "reason": "the first model", "comparison": None}
-        rival = self.registry.fetch(champion.version, (artifact.SCHEMA, artifact.ONNX))
+        needed = (artifact.SCHEMA, artifact.ONNX)
+        try:
+            rival = self.registry.first_sound(champion, needed, Artifact.verify)
+        except CorruptModelError as error:  # nothing can serve, so anything is better
+            return {"promoted": True, "reason": str(error), "comparison": None}
         chosen = _rows_to_compare(history, labelled, rival.manifest.sources)
         scores = trained.scores[np.flatnonzero(chosen[labelled.held_out])]
         comparison = evaluation.compare(
@@ -159,7 +164,7 @@ class Retraining:
         )
         verdict = "no worse than" if comparison.no_worse else "worse than"
         reason = (
-            f"{verdict} {champion.version} on {comparison.rows} held-out rows: log loss"
+            f"{verdict} {rival.manifest.version} on {comparison.rows} held-out rows: log loss"
             f" {comparison.challenger_log_loss:.4f} against {comparison.champion_log_loss:.4f}"
         )
         return {
@@ -181,7 +186,6 @@ def _rows_to_compare(history: History, labelled: Labelled, learned: Mapping[str,
 
 def _champion_scores(rival: Artifact, history: History, chosen: Any) -> Any:
     """Answer the chosen rows with the champion, read by its own schema and never unpickled."""
-    rival.verify()
     rows = replace(history, frame=history.frame[chosen])
     matrix = rows.encode(Schema.parse(rival.files[artifact.SCHEMA]))
     return reference_probabilities(rival.files[artifact.ONNX], matrix)
