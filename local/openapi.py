@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evergreen.schema import Schema
+from evergreen.customers.schema import Schema
 
 ROOT = Path(__file__).resolve().parents[1]
 

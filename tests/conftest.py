@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
-from evergreen import artifact, training
-from evergreen.artifact import Artifact, Manifest
-from evergreen.history import History
-from evergreen.model import Model
-from evergreen.schema import Schema
+from evergreen.customers.schema import Schema
+from evergreen.jobs.history import History
+from evergreen.models import artifact, training
+from evergreen.models.artifact import Artifact, Manifest
+from evergreen.models.model import Model
 from local.demo.customers import customers
 from local.demo.stack import ROOT
 

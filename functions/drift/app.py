@@ -10,13 +10,13 @@ import boto3
 from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
-from evergreen import keys, s3
-from evergreen.drift import Thresholds
 from evergreen.errors import NoModelError
-from evergreen.monitoring import Check, check
-from evergreen.registry import Registry
-from evergreen.s3 import Bucket
+from evergreen.jobs.monitoring import Check, check
 from evergreen.settings import Settings
+from evergreen.statistics.drift import Thresholds
+from evergreen.store import keys, s3
+from evergreen.store.registry import Registry
+from evergreen.store.s3 import Bucket
 
 logger = Logger(service="evergreen")  # all loggers of the package are below it
 

@@ -11,10 +11,10 @@ import problems
 from fastapi import FastAPI, Request, Response
 from running import Run, at_once
 
-from evergreen.champion import Champion
 from evergreen.errors import InputError
-from evergreen.inference_log import Record
-from evergreen.prediction import Prediction, predict, records
+from evergreen.jobs.champion import Champion
+from evergreen.jobs.prediction import Prediction, predict, records
+from evergreen.store.inference_log import Record
 
 _PROMOTIONS = 20
 

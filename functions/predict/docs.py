@@ -14,8 +14,8 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from running import Run
 from starlette.exceptions import HTTPException
 
-from evergreen.champion import Champion
 from evergreen.errors import CorruptModelError, NoModelError
+from evergreen.jobs.champion import Champion
 
 MAX_BATCH = 1_000
 """The most customers of one request."""

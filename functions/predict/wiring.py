@@ -9,13 +9,13 @@ from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import BotoCoreError, ClientError
 
-from evergreen import inference_log, s3
-from evergreen.champion import Champion
 from evergreen.errors import CorruptModelError, NoModelError
-from evergreen.inference_log import Shipper
-from evergreen.registry import Registry
-from evergreen.s3 import Bucket
+from evergreen.jobs.champion import Champion
 from evergreen.settings import Settings
+from evergreen.store import inference_log, s3
+from evergreen.store.inference_log import Shipper
+from evergreen.store.registry import Registry
+from evergreen.store.s3 import Bucket
 
 logger = Logger(service="evergreen")  # all loggers of the package are below it
 

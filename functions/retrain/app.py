@@ -7,11 +7,11 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from evergreen import s3
-from evergreen.registry import Registry
-from evergreen.retraining import Retraining, Trigger
-from evergreen.s3 import Bucket
+from evergreen.jobs.retraining import Retraining, Trigger
 from evergreen.settings import Settings
+from evergreen.store import s3
+from evergreen.store.registry import Registry
+from evergreen.store.s3 import Bucket
 
 TRIGGERS: dict[str, Trigger] = {
     "Drift Detected": "drift",

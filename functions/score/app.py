@@ -8,12 +8,12 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from evergreen import s3
-from evergreen.champion import Champion
-from evergreen.registry import Registry
-from evergreen.s3 import Bucket
-from evergreen.scoring import score_upload
+from evergreen.jobs.champion import Champion
+from evergreen.jobs.scoring import score_upload
 from evergreen.settings import Settings
+from evergreen.store import s3
+from evergreen.store.registry import Registry
+from evergreen.store.s3 import Bucket
 
 logger = Logger(service="evergreen")  # all loggers of the package are below it
 

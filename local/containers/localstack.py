@@ -14,10 +14,10 @@ from urllib.request import urlopen
 import yaml
 from botocore.exceptions import ClientError
 
-from evergreen import artifact
-from evergreen.registry import Registry
-from evergreen.s3 import Bucket
-from evergreen.schema import Schema
+from evergreen.customers.schema import Schema
+from evergreen.models import artifact
+from evergreen.store.registry import Registry
+from evergreen.store.s3 import Bucket
 from local.containers import base
 from local.containers.engine import Engine, EngineError
 from local.containers.forward import forward

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import boto3
 
-from evergreen import keys, s3
 from evergreen.errors import NoModelError
-from evergreen.registry import Registry
-from evergreen.retraining import Retraining
-from evergreen.s3 import Bucket
+from evergreen.jobs.retraining import Retraining
 from evergreen.settings import Settings
+from evergreen.store import keys, s3
+from evergreen.store.registry import Registry
+from evergreen.store.s3 import Bucket
 from local.demo.customers import customers
 
 SCHEMA = Path(__file__).resolve().parents[1] / "schemas/customers.json"

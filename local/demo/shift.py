@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from evergreen.features import Categorical, Feature
-from evergreen.schema import Schema
+from evergreen.customers.features import Categorical, Feature
+from evergreen.customers.schema import Schema
 
 CONVERTED = 0.95
 """The share of customers whose cell in a shifted feature is another one."""

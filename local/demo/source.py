@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from evergreen.customers.features import Categorical, Numeric
+from evergreen.customers.schema import Schema
 from evergreen.errors import InputError
-from evergreen.features import Categorical, Numeric
-from evergreen.history import History, read_table
-from evergreen.schema import Schema
+from evergreen.jobs.history import History, read_table
 from local.demo import customers, shift
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"

@@ -14,7 +14,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from evergreen import keys
+from evergreen.store import keys
 from local.demo.source import Source, to_json
 from local.demo.stack import Emulator, Outputs
 from local.progress import step

@@ -18,12 +18,12 @@ import joblib
 import numpy as np
 from scipy import stats
 
-from evergreen import artifact
-from evergreen.artifact import Artifact, Manifest
-from evergreen.drift import Column
-from evergreen.history import History
-from evergreen.model import Model
-from evergreen.training import train, version_files
+from evergreen.jobs.history import History
+from evergreen.models import artifact
+from evergreen.models.artifact import Artifact, Manifest
+from evergreen.models.model import Model
+from evergreen.models.training import train, version_files
+from evergreen.statistics.drift import Column
 from local.demo.source import find, to_json
 from tests.benchmarks import peer, sklearn_service
 

@@ -10,11 +10,11 @@ sys.path.insert(0, "functions/predict")
 from api import create_app
 from mangum import Mangum
 
-from evergreen import inference_log, s3
-from evergreen.artifact import SERVING, Artifact, Manifest, sha256
-from evergreen.champion import Champion
-from evergreen.registry import Move, Pointer, Registry
-from evergreen.s3 import Bucket
+from evergreen.jobs.champion import Champion
+from evergreen.models.artifact import SERVING, Artifact, Manifest, sha256
+from evergreen.store import inference_log, s3
+from evergreen.store.registry import Move, Pointer, Registry
+from evergreen.store.s3 import Bucket
 from tests.benchmarks.event import answered_probability, predict_event
 
 

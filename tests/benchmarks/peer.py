@@ -6,9 +6,9 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from evergreen.features import Categorical, Numeric
-from evergreen.schema import Schema
-from evergreen.training import gradient_boosting
+from evergreen.customers.features import Categorical, Numeric
+from evergreen.customers.schema import Schema
+from evergreen.models.training import gradient_boosting
 from local.demo.source import to_json
 
 

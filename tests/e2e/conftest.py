@@ -16,7 +16,7 @@ import httpx2 as httpx
 import pytest
 from rich.console import Console
 
-from evergreen.s3 import Bucket
+from evergreen.store.s3 import Bucket
 from local.containers.engine import Engine, EngineError, find, missing, private
 from local.demo import source
 from local.demo.stack import ROOT, TOOLS, Emulator, Outputs, build, deploy

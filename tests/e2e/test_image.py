@@ -14,8 +14,8 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from evergreen import inference_log
-from evergreen.registry import Registry
+from evergreen.store import inference_log
+from evergreen.store.registry import Registry
 from local.containers import image
 from local.containers.engine import Engine
 from local.containers.localstack import reached

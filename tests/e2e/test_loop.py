@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from evergreen import artifact, inference_log, keys
-from evergreen.registry import Registry
+from evergreen.models import artifact
+from evergreen.store import inference_log, keys
+from evergreen.store.registry import Registry
 from local.demo.source import to_json
 from local.demo.stack import ROOT
 from local.demo.story import TRAFFIC, UPLOAD, Story

@@ -11,12 +11,12 @@ import pytest
 from aws_lambda_powertools import Logger
 from moto import mock_aws
 
-from evergreen import keys
-from evergreen.artifact import Artifact, version_name
-from evergreen.history import Sources
-from evergreen.registry import Pointer, Registry
-from evergreen.s3 import Bucket
-from evergreen.schema import Schema
+from evergreen.customers.schema import Schema
+from evergreen.jobs.history import Sources
+from evergreen.models.artifact import Artifact, version_name
+from evergreen.store import keys
+from evergreen.store.registry import Pointer, Registry
+from evergreen.store.s3 import Bucket
 
 
 @pytest.fixture(autouse=True)

@@ -7,13 +7,14 @@ from threading import Event
 
 import pytest
 
-from evergreen import artifact, keys
-from evergreen.artifact import Artifact
-from evergreen.champion import Champion
 from evergreen.errors import CorruptModelError, NoModelError
-from evergreen.model import Model
-from evergreen.registry import Pointer, Registry
-from evergreen.s3 import Bucket
+from evergreen.jobs.champion import Champion
+from evergreen.models import artifact
+from evergreen.models.artifact import Artifact
+from evergreen.models.model import Model
+from evergreen.store import keys
+from evergreen.store.registry import Pointer, Registry
+from evergreen.store.s3 import Bucket
 
 from .conftest import another
 

@@ -14,11 +14,12 @@ import boto3
 import pandas as pd
 import pytest
 
-from evergreen import artifact, inference_log, keys
-from evergreen.artifact import Artifact
-from evergreen.registry import Pointer, Registry
-from evergreen.s3 import Bucket
-from evergreen.schema import Schema
+from evergreen.customers.schema import Schema
+from evergreen.models import artifact
+from evergreen.models.artifact import Artifact
+from evergreen.store import inference_log, keys
+from evergreen.store.registry import Pointer, Registry
+from evergreen.store.s3 import Bucket
 from local.demo.source import to_json
 from local.demo.stack import ROOT
 

@@ -14,11 +14,11 @@ import orjson
 import pandas as pd
 import pytest
 
-from evergreen import keys
-from evergreen.artifact import Artifact
-from evergreen.registry import Pointer, Registry
-from evergreen.s3 import Bucket
-from evergreen.schema import Schema
+from evergreen.customers.schema import Schema
+from evergreen.models.artifact import Artifact
+from evergreen.store import keys
+from evergreen.store.registry import Pointer, Registry
+from evergreen.store.s3 import Bucket
 from local.demo.customers import customers
 from local.demo.source import to_json
 from local.demo.stack import ROOT

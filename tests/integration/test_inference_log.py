@@ -12,9 +12,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen import inference_log, keys
-from evergreen.inference_log import Record, Shipper
-from evergreen.s3 import Bucket
+from evergreen.store import inference_log, keys
+from evergreen.store.inference_log import Record, Shipper
+from evergreen.store.s3 import Bucket
 
 NOW = datetime(2026, 1, 2, 3, 30, tzinfo=UTC)
 

@@ -8,16 +8,17 @@ import numpy as np
 import orjson
 import pytest
 
-from evergreen import artifact, inference_log, keys
-from evergreen.artifact import Artifact
-from evergreen.drift import SCORE, Thresholds
 from evergreen.errors import CorruptModelError, NoModelError
-from evergreen.inference_log import Record
-from evergreen.model import Model
-from evergreen.monitoring import Check, check
-from evergreen.prediction import predict, records
-from evergreen.registry import Pointer, Registry
-from evergreen.s3 import Bucket
+from evergreen.jobs.monitoring import Check, check
+from evergreen.jobs.prediction import predict, records
+from evergreen.models import artifact
+from evergreen.models.artifact import Artifact
+from evergreen.models.model import Model
+from evergreen.statistics.drift import SCORE, Thresholds
+from evergreen.store import inference_log, keys
+from evergreen.store.inference_log import Record
+from evergreen.store.registry import Pointer, Registry
+from evergreen.store.s3 import Bucket
 from local.demo.customers import customers
 from local.demo.source import to_json
 

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from evergreen import keys, lock
-from evergreen.artifact import Artifact
 from evergreen.errors import ConflictError, NoModelError, NotFoundError
-from evergreen.registry import Pointer, Registry
-from evergreen.s3 import Bucket
+from evergreen.models.artifact import Artifact
+from evergreen.store import keys, lock
+from evergreen.store.registry import Pointer, Registry
+from evergreen.store.s3 import Bucket
 
 from .conftest import another
 

@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from evergreen import keys, lock
-from evergreen.artifact import ONNX, Artifact
-from evergreen.champion import Champion
 from evergreen.errors import ConflictError, NoModelError
-from evergreen.registry import Pointer, Registry
-from evergreen.s3 import Bucket
+from evergreen.jobs.champion import Champion
+from evergreen.models.artifact import ONNX, Artifact
+from evergreen.store import keys, lock
+from evergreen.store.registry import Pointer, Registry
+from evergreen.store.s3 import Bucket
 
 from .conftest import another
 

@@ -4,14 +4,15 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from evergreen import artifact, keys, lock
+from evergreen.customers.schema import Schema
 from evergreen.errors import InputError
-from evergreen.history import History, Sources
-from evergreen.model import Model
-from evergreen.registry import Pointer, Registry
-from evergreen.retraining import Retraining
-from evergreen.s3 import Bucket
-from evergreen.schema import Schema
+from evergreen.jobs.history import History, Sources
+from evergreen.jobs.retraining import Retraining
+from evergreen.models import artifact
+from evergreen.models.model import Model
+from evergreen.store import keys, lock
+from evergreen.store.registry import Pointer, Registry
+from evergreen.store.s3 import Bucket
 from local.demo.customers import customers
 
 from .conftest import NOW, put_history, put_schema

@@ -6,14 +6,15 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from evergreen import keys, retraining
-from evergreen.artifact import ONNX, SCHEMA, SERVING, Artifact
+from evergreen.customers.schema import Schema
 from evergreen.errors import InputError
-from evergreen.model import Model
-from evergreen.registry import Pointer, Registry
-from evergreen.retraining import Retraining
-from evergreen.s3 import Bucket
-from evergreen.schema import Schema
+from evergreen.jobs import retraining
+from evergreen.jobs.retraining import Retraining
+from evergreen.models.artifact import ONNX, SCHEMA, SERVING, Artifact
+from evergreen.models.model import Model
+from evergreen.store import keys
+from evergreen.store.registry import Pointer, Registry
+from evergreen.store.s3 import Bucket
 from local.demo.customers import customers
 
 from .conftest import NOW, another, put_history, put_schema

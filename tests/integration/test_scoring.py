@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from evergreen import keys
+from evergreen.customers.schema import Schema
 from evergreen.errors import NotFoundError, TableError
-from evergreen.model import Model
-from evergreen.s3 import Bucket
-from evergreen.schema import Schema
-from evergreen.scoring import ADDED, Summary, score_table, score_upload
+from evergreen.jobs.scoring import ADDED, Summary, score_table, score_upload
+from evergreen.models.model import Model
+from evergreen.store import keys
+from evergreen.store.s3 import Bucket
 from local.demo.source import to_json
 
 KEY = "incoming/north/customers.csv"

@@ -16,11 +16,11 @@ from botocore.exceptions import EndpointConnectionError
 from fastapi.testclient import TestClient
 from starlette.concurrency import run_in_threadpool
 
+from evergreen.customers.schema import Schema
 from evergreen.errors import CorruptModelError, NoModelError
-from evergreen.inference_log import Record
-from evergreen.model import Model
-from evergreen.registry import Move
-from evergreen.schema import Schema
+from evergreen.models.model import Model
+from evergreen.store.inference_log import Record
+from evergreen.store.registry import Move
 from local.demo.source import to_json
 from local.demo.stack import ROOT
 

@@ -12,9 +12,9 @@ from scipy import stats
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import log_loss, roc_auc_score
 
-from evergreen.features import Categorical
-from evergreen.history import History
-from evergreen.schema import Schema
+from evergreen.customers.features import Categorical
+from evergreen.customers.schema import Schema
+from evergreen.jobs.history import History
 from local.demo.customers import SHIFTED, UNKNOWN, churn_probability, customers, main
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from evergreen.drift import SCORE, Baseline, Column, Counts, Report, Thresholds, compare
+from evergreen.statistics.drift import SCORE, Baseline, Column, Counts, Report, Thresholds, compare
 
 Floats = npt.NDArray[np.float32]
 

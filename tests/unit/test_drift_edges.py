@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from evergreen import drift
-from evergreen.drift import SCORE, Baseline, Column, Counts, Report, Thresholds, compare
+from evergreen.statistics import drift
+from evergreen.statistics.drift import SCORE, Baseline, Column, Counts, Report, Thresholds, compare
 
 Floats = npt.NDArray[np.float32]
 

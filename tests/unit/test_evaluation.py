@@ -5,8 +5,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from evergreen import evaluation
-from evergreen.evaluation import Labels, Scores
+from evergreen.statistics import evaluation
+from evergreen.statistics.evaluation import Labels, Scores
 
 LEFT = np.array([True, True, False, False, False])
 SCORES = np.array([0.9, 0.4, 0.6, 0.2, 0.1])

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evergreen.customers.features import UNSEEN, Categorical, Numeric, parse_feature
 from evergreen.errors import SchemaError
-from evergreen.features import UNSEEN, Categorical, Numeric, parse_feature
 
 MISSING = frozenset([None, "", "NA"])
 

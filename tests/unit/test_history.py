@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evergreen.customers.schema import Schema
 from evergreen.errors import InputError, TableError
-from evergreen.history import HELD_OUT_OF, History, Sources, read_table
-from evergreen.schema import Schema
+from evergreen.jobs.history import HELD_OUT_OF, History, Sources, read_table
 
 
 def csv(frame: pd.DataFrame) -> bytes:

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evergreen import artifact, training
-from evergreen.artifact import SERVING, Artifact, Manifest
+from evergreen.customers.schema import Schema
 from evergreen.errors import CorruptModelError, InputError, ParityError
-from evergreen.golden import Golden
-from evergreen.history import History
-from evergreen.model import Model
-from evergreen.schema import Schema
+from evergreen.jobs.history import History
+from evergreen.models import artifact, training
+from evergreen.models.artifact import SERVING, Artifact, Manifest
+from evergreen.models.golden import Golden
+from evergreen.models.model import Model
 
 
 def with_file(version: Artifact, name: str, content: bytes) -> Artifact:

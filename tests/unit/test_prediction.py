@@ -5,10 +5,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from evergreen.customers.schema import Schema
 from evergreen.errors import InvalidRows
-from evergreen.model import Model
-from evergreen.prediction import DIGITS, predict, records, risk
-from evergreen.schema import Schema
+from evergreen.jobs.prediction import DIGITS, predict, records, risk
+from evergreen.models.model import Model
 from local.demo.source import to_json
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evergreen.customers.features import UNSEEN
+from evergreen.customers.schema import Schema
 from evergreen.errors import SchemaError
-from evergreen.features import UNSEEN
-from evergreen.schema import Schema
 
 DOCUMENT: dict[str, Any] = {
     "fields": [

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evergreen.customers.schema import Schema
 from evergreen.errors import SchemaError
-from evergreen.schema import Schema
 
 DOCUMENT: dict[str, Any] = {
     "fields": [

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evergreen.customers.schema import Schema
 from evergreen.errors import TableError
-from evergreen.model import Model
-from evergreen.prediction import predict
-from evergreen.schema import Schema
-from evergreen.scoring import ADDED, Summary, score_table
+from evergreen.jobs.prediction import predict
+from evergreen.jobs.scoring import ADDED, Summary, score_table
+from evergreen.models.model import Model
 from local.demo.source import to_json
 
 SUMMARY = Summary(source="incoming/a.csv", upload="1", model_version="v")

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from evergreen.features import Categorical
-from evergreen.history import History
-from evergreen.schema import Schema
+from evergreen.customers.features import Categorical
+from evergreen.customers.schema import Schema
+from evergreen.jobs.history import History
 from local.demo.shift import ordinary, shifted
 
 ROOT = Path(__file__).resolve().parents[2]

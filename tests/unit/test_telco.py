@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evergreen import artifact, training
-from evergreen.artifact import Artifact, Manifest
-from evergreen.history import History
-from evergreen.model import Model
-from evergreen.schema import Matrix
-from evergreen.training import Trained
+from evergreen.customers.schema import Matrix
+from evergreen.jobs.history import History
+from evergreen.models import artifact, training
+from evergreen.models.artifact import Artifact, Manifest
+from evergreen.models.model import Model
+from evergreen.models.training import Trained
 from local.demo.source import find
 
 

@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evergreen import artifact, training
-from evergreen.drift import Baseline
+from evergreen.customers.schema import Schema
 from evergreen.errors import InputError
-from evergreen.golden import Golden
-from evergreen.history import History
-from evergreen.model import Model
-from evergreen.schema import Schema
-from evergreen.training import Labelled
+from evergreen.jobs.history import History
+from evergreen.models import artifact, training
+from evergreen.models.golden import Golden
+from evergreen.models.model import Model
+from evergreen.models.training import Labelled
+from evergreen.statistics.drift import Baseline
 
 
 @pytest.fixture

@@ -16,15 +16,17 @@ import onnx
 import skl2onnx
 import sklearn
 
-from evergreen import artifact, evaluation, keys, lock, training
-from evergreen.artifact import Artifact, Manifest
+from evergreen.customers.schema import Schema
 from evergreen.errors import ConflictError, CorruptModelError, NoModelError
-from evergreen.export import reference_probabilities
-from evergreen.history import History, Sources
-from evergreen.registry import Pointer, Registry
-from evergreen.s3 import Bucket
-from evergreen.schema import Schema
-from evergreen.training import Labelled, Trained
+from evergreen.jobs.history import History, Sources
+from evergreen.models import artifact, training
+from evergreen.models.artifact import Artifact, Manifest
+from evergreen.models.export import reference_probabilities
+from evergreen.models.training import Labelled, Trained
+from evergreen.statistics import evaluation
+from evergreen.store import keys, lock
+from evergreen.store.registry import Pointer, Registry
+from evergreen.store.s3 import Bucket
 
 Trigger = Literal["upload", "drift", "manual"]
 

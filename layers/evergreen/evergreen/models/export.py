@@ -6,9 +6,9 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.pipeline import Pipeline
 
-from evergreen.artifact import ONNX_INPUT, ONNX_OUTPUT
-from evergreen.golden import Probabilities
-from evergreen.schema import Matrix
+from evergreen.customers.schema import Matrix
+from evergreen.models.artifact import ONNX_INPUT, ONNX_OUTPUT
+from evergreen.models.golden import Probabilities
 
 
 def to_onnx(pipeline: Pipeline, features: int) -> bytes:

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from evergreen import artifact, inference_log
-from evergreen.artifact import Artifact
-from evergreen.drift import Baseline, Counts, Report, Thresholds, compare
-from evergreen.inference_log import Record
-from evergreen.registry import Registry
-from evergreen.s3 import Bucket
-from evergreen.schema import Schema
+from evergreen.customers.schema import Schema
+from evergreen.models import artifact
+from evergreen.models.artifact import Artifact
+from evergreen.statistics.drift import Baseline, Counts, Report, Thresholds, compare
+from evergreen.store import inference_log
+from evergreen.store.inference_log import Record
+from evergreen.store.registry import Registry
+from evergreen.store.s3 import Bucket
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from threading import Lock
 
-from evergreen.artifact import SERVING
 from evergreen.errors import CorruptModelError, NotFoundError
-from evergreen.model import Model
-from evergreen.registry import Pointer, Registry
+from evergreen.models.artifact import SERVING
+from evergreen.models.model import Model
+from evergreen.store.registry import Pointer, Registry
 
 logger = logging.getLogger(__name__)
 

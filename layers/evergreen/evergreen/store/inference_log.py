@@ -20,8 +20,8 @@ import orjson
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from evergreen import keys
-from evergreen.s3 import Bucket, Entry
+from evergreen.store import keys
+from evergreen.store.s3 import Bucket, Entry
 
 if TYPE_CHECKING:
     from mypy_boto3_firehose import FirehoseClient

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 from evergreen.errors import ConflictError, NotFoundError
-from evergreen.s3 import Bucket
+from evergreen.store.s3 import Bucket
 
 
 @contextmanager

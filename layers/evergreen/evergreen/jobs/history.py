@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from evergreen import keys
-from evergreen.artifact import sha256
+from evergreen.customers.schema import Matrix, Schema
+from evergreen.customers.table import check_header
 from evergreen.errors import InputError, Problem, TableError
-from evergreen.s3 import Bucket
-from evergreen.schema import Matrix, Schema
-from evergreen.table import check_header
-from evergreen.training import Labelled
+from evergreen.models.artifact import sha256
+from evergreen.models.training import Labelled
+from evergreen.store import keys
+from evergreen.store.s3 import Bucket
 
 HELD_OUT_OF = 5
 """One customer in so many is held out."""

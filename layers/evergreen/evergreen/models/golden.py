@@ -7,8 +7,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from evergreen.customers.schema import Matrix
 from evergreen.errors import ParityError
-from evergreen.schema import Matrix
 
 TOLERANCE = 1e-5
 """How far an exported model's probability may be from the one that scikit-learn gave."""

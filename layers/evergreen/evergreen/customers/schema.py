@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from evergreen.customers.features import UNSEEN, Categorical, Feature, parse_feature
 from evergreen.errors import Problem, SchemaError
-from evergreen.features import UNSEEN, Categorical, Feature, parse_feature
 
 Matrix = npt.NDArray[np.float32]
 """Encoded customers, shape (rows, features): numbers, codes of categories, NaN where missing."""

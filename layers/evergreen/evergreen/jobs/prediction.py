@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from evergreen.errors import InvalidRows
-from evergreen.golden import DIGITS
-from evergreen.inference_log import Record
-from evergreen.model import Model
+from evergreen.models.golden import DIGITS
+from evergreen.models.model import Model
+from evergreen.store.inference_log import Record
 
 Risk = Literal["low", "medium", "high"]
 

@@ -6,11 +6,11 @@ from typing import Any, Self
 
 import onnxruntime as ort
 
-from evergreen import artifact as files
-from evergreen.artifact import Artifact, Manifest
+from evergreen.customers.schema import Matrix, Schema
 from evergreen.errors import CorruptModelError
-from evergreen.golden import Golden, Probabilities
-from evergreen.schema import Matrix, Schema
+from evergreen.models import artifact as files
+from evergreen.models.artifact import Artifact, Manifest
+from evergreen.models.golden import Golden, Probabilities
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,13 @@ from itertools import batched
 from pathlib import Path
 from typing import IO, Any
 
-from evergreen import keys
+from evergreen.customers.table import check_header
 from evergreen.errors import InputError, NotFoundError, TableError
-from evergreen.golden import DIGITS
-from evergreen.model import Model
-from evergreen.prediction import risk
-from evergreen.s3 import Bucket
-from evergreen.table import check_header
+from evergreen.jobs.prediction import risk
+from evergreen.models.golden import DIGITS
+from evergreen.models.model import Model
+from evergreen.store import keys
+from evergreen.store.s3 import Bucket
 
 ADDED = ("churn_probability", "will_churn", "risk", "model_version")
 """The columns that a scored row gains."""

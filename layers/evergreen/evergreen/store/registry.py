@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from evergreen import keys
-from evergreen.artifact import Artifact, Manifest
 from evergreen.errors import ConflictError, CorruptModelError, NoModelError, NotFoundError
-from evergreen.s3 import Bucket
+from evergreen.models.artifact import Artifact, Manifest
+from evergreen.store import keys
+from evergreen.store.s3 import Bucket
 
 logger = logging.getLogger(__name__)
 

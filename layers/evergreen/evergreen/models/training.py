@@ -19,13 +19,14 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
-from evergreen import artifact, evaluation
-from evergreen.drift import Baseline
+from evergreen.customers.features import UNSEEN, Categorical
+from evergreen.customers.schema import Matrix, Schema
 from evergreen.errors import InputError
-from evergreen.export import reference_probabilities, to_onnx
-from evergreen.features import UNSEEN, Categorical
-from evergreen.golden import DIGITS, Golden, Probabilities
-from evergreen.schema import Matrix, Schema
+from evergreen.models import artifact
+from evergreen.models.export import reference_probabilities, to_onnx
+from evergreen.models.golden import DIGITS, Golden, Probabilities
+from evergreen.statistics import evaluation
+from evergreen.statistics.drift import Baseline
 
 MIN_ROWS = 200
 """The fewest labelled customers that a model can be trained on."""

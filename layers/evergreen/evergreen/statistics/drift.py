@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from evergreen.schema import Matrix
+from evergreen.customers.schema import Matrix
 
 SCORE = "churn_probability"
 """The name of the column that holds the model's own answers."""
