@@ -72,7 +72,7 @@ def test_a_table_with_semicolons_is_told_what_separates_columns(
 def test_a_header_alone_adds_nothing(schema: Schema, frame: pd.DataFrame) -> None:
     nothing = read_table(csv(frame.head(0)), "empty", schema)
     both = History.of({"empty": nothing, "h": frame})
-    assert len(both.labelled(schema).left) == len(frame)
+    assert len(both.labelled(schema).churned) == len(frame)
     assert set(both.source) == {"h"}
 
 

@@ -95,7 +95,7 @@ def test_nothing_is_learned_from_held_out_rows(
     schema: Schema, frame: pd.DataFrame, version: Artifact
 ) -> None:
     labelled = History.of({"history": frame}).labelled(schema)
-    lies = replace(labelled, left=labelled.left ^ labelled.held_out)
+    lies = replace(labelled, churned=labelled.churned ^ labelled.held_out)
     trained = training.train(schema, lies)
     files = training.version_files(schema, lies, trained)
     assert files[artifact.ONNX] == version.files[artifact.ONNX]

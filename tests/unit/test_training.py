@@ -70,7 +70,7 @@ def test_features_of_held_out_rows_are_not_learned_from(labelled: Labelled, sche
 
 def test_held_out_rows_of_one_outcome_are_not_enough(labelled: Labelled, schema: Schema) -> None:
     with pytest.raises(InputError, match="too few"):
-        training.train(schema, replace(labelled, held_out=~labelled.left & labelled.held_out))
+        training.train(schema, replace(labelled, held_out=~labelled.churned & labelled.held_out))
 
 
 def test_a_version_is_made_of_the_files_that_are_documented(
@@ -86,7 +86,7 @@ def test_a_version_is_made_of_the_files_that_are_documented(
     baseline = Baseline.parse(files[artifact.BASELINE])
     learned = int((~labelled.held_out).sum())
     assert [int(c.counts.sum()) for c in baseline.columns[:-1]] == [learned] * len(schema.features)
-    assert int(baseline.columns[-1].counts.sum()) == len(labelled.left) - learned
+    assert int(baseline.columns[-1].counts.sum()) == len(labelled.churned) - learned
 
     golden = Golden.parse(files[artifact.GOLDEN])
     assert len(golden.matrix) <= 64

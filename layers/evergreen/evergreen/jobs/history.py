@@ -95,7 +95,8 @@ class History:
         left, unlabelled = schema.labels(self.frame[schema.target])
         if problems or unlabelled:
             raise InputError(self._explain([*problems, *unlabelled]))
-        return Labelled(matrix, left, self._held_out(schema))
+        everyone = np.ones(len(left), dtype=np.bool_)
+        return Labelled(matrix, left, self._held_out(schema), everyone, np.zeros(len(left)))
 
     def _held_out(self, schema: Schema) -> npt.NDArray[np.bool_]:
         key = self.frame[list(schema.primary_key or schema.feature_names)]

@@ -162,7 +162,7 @@ class Retraining:
         chosen = _rows_to_compare(history, labelled, rival.manifest.sources)
         scores = trained.scores[np.flatnonzero(chosen[labelled.held_out])]
         comparison = evaluation.compare(
-            labelled.left[chosen], _champion_scores(rival, history, chosen), scores
+            labelled.churned[chosen], _champion_scores(rival, history, chosen), scores
         )
         verdict = "no worse than" if comparison.no_worse else "worse than"
         reason = (
@@ -179,11 +179,11 @@ class Retraining:
 def _rows_to_compare(history: History, labelled: Labelled, learned: Mapping[str, str]) -> Any:
     """Pick the held-out rows that the comparison rests on, as a mask of shape (rows,)."""
     recent = labelled.held_out & ~np.isin(history.source, list(learned))
-    enough = recent.sum() >= MIN_RECENT and len(np.unique(labelled.left[recent])) == 2
+    enough = recent.sum() >= MIN_RECENT and len(np.unique(labelled.churned[recent])) == 2
     chosen = np.flatnonzero(recent if enough else labelled.held_out)
     if len(chosen) > COMPARED:
         chosen = np.random.default_rng(0).choice(chosen, COMPARED, replace=False)
-    return np.isin(np.arange(len(labelled.left)), chosen)
+    return np.isin(np.arange(len(labelled.churned)), chosen)
 
 
 def _champion_scores(rival: Artifact, history: History, chosen: Any) -> Any:

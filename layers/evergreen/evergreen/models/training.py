@@ -46,10 +46,14 @@ class Labelled:
 
     matrix: Matrix
     """Shape (rows, features)."""
-    left: npt.NDArray[np.bool_]
+    churned: npt.NDArray[np.bool_]
     """Shape (rows,)."""
     held_out: npt.NDArray[np.bool_]
     """Shape (rows,): the rows that no model may learn from, the same ones in every training."""
+    recent: npt.NDArray[np.bool_]
+    """Shape (rows,): the customers that the model is chosen for."""
+    age: npt.NDArray[np.float64]
+    """Shape (rows,): how many times as many customers as are recent arrived after this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +83,8 @@ def train(schema: Schema, labelled: Labelled) -> Trained:
 
 def _train(schema: Schema, labelled: Labelled) -> Trained:
     rest = ~labelled.held_out
-    matrix, left = _without_rarities(labelled.matrix[rest]), labelled.left[rest]
-    unseen, unseen_left = labelled.matrix[labelled.held_out], labelled.left[labelled.held_out]
+    matrix, left = _without_rarities(labelled.matrix[rest]), labelled.churned[rest]
+    unseen, unseen_left = labelled.matrix[labelled.held_out], labelled.churned[labelled.held_out]
 
     pipeline = gradient_boosting(schema)
     folds = StratifiedKFold(5, shuffle=True, random_state=_SEED)
@@ -182,7 +186,7 @@ def _columns(schema: Schema, numeric: Any) -> ColumnTransformer:
 
 
 def _threads_for(labelled: Labelled) -> threadpool_limits:
-    return threadpool_limits(1 if len(labelled.left) < _SMALL else None, user_api="openmp")
+    return threadpool_limits(1 if len(labelled.churned) < _SMALL else None, user_api="openmp")
 
 
 def _probabilities(pipeline: Any, matrix: Matrix) -> Probabilities:
@@ -217,7 +221,7 @@ def _without_rarities(matrix: Matrix) -> Matrix:
 
 
 def _require_enough(labelled: Labelled) -> None:
-    left = labelled.left
+    left = labelled.churned
     gone, stayed = int(left.sum()), int((~left).sum())
     outcomes_held_out = np.unique(left[labelled.held_out])
     if len(left) < MIN_ROWS or min(gone, stayed) < MIN_OUTCOMES or len(outcomes_held_out) < 2:
