@@ -139,11 +139,11 @@ def deny(event, arguments):
 sys.addaudithook(deny)
 from pathlib import Path
 import app
-from evergreen.models.artifact import SERVING, Artifact, Manifest
+from evergreen.models.artifact import CHAMPION, Artifact, Manifest
 from evergreen.models.model import Model
 folder = Path(sys.argv[1])
 manifest = Manifest.parse((folder / "manifest.json").read_bytes())
-files = {name: (folder / name).read_bytes() for name in SERVING}
+files = {name: (folder / name).read_bytes() for name in CHAMPION}
 model = Model.load(Artifact(manifest, files))
 import numpy as np
 model.probabilities(np.zeros((3, len(model.schema.features)), np.float32))

@@ -8,6 +8,7 @@ The wings, from the bottom up; each imports only what lies below it:
     models            a version: its files, its training, its export, its answers
     store             the buckets: versions and their pointer, the inference log, locks, keys
     jobs              what a function calls: predict, score, check for drift, retrain
+    cli               the `evergreen` command
 """
 
 import os
