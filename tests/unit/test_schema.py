@@ -89,8 +89,6 @@ def test_missing_is_nan_whatever_stands_for_it() -> None:
         ("spend", 10**400, "expected a number of at least 0"),
         ("spend", "inf", "expected a number of at least 0, got 'inf'"),
         ("spend", 1e39, "expected a number of at least 0, got 1e+39"),
-        ("left", "yes", "is the outcome, which a prediction can't be given"),
-        ("mnths", 3, "is not a field of the schema; its fields are plan, senior"),
     ],
 )
 def test_a_wrong_value_is_told_with_what_was_expected(
@@ -100,6 +98,43 @@ def test_a_wrong_value_is_told_with_what_was_expected(
     (problem,) = problems
     assert (problem.row, problem.field) == (1, field)
     assert problem.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    "more", [{"left": "no"}, {"lefft": "yes"}, {"coupon": 3}, {"mnths": 3}, {"spend_eur": []}]
+)
+def test_a_field_that_the_schema_does_not_know_is_ignored(more: dict[str, object]) -> None:
+    matrix, problems = SCHEMA.encode_rows([CUSTOMER | more])
+    assert problems == []
+    assert matrix.tolist() == SCHEMA.encode_rows([CUSTOMER]).matrix.tolist()
+    assert SCHEMA.unknown((CUSTOMER | more).keys()) == tuple(more)
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"), [("spned", "spend"), ("Spend", "spend"), ("APP", "app"), (" id ", "id")]
+)
+def test_a_slip_is_refused_rather_than_taken_for_a_missing_value(slip: str, meant: str) -> None:
+    customer = {name: value for name, value in CUSTOMER.items() if name != meant}
+    _, problems = SCHEMA.encode_rows([CUSTOMER, customer | {slip: CUSTOMER[meant]}])
+    assert problems == [(1, slip, f"is not a field of the schema; did you mean {meant!r}?")]
+    assert SCHEMA.encode_rows([customer | {slip: 1, meant: None}]).problems == []
+
+
+def test_a_required_field_under_a_wrong_name_is_told_both_ways() -> None:
+    customer = {name: value for name, value in CUSTOMER.items() if name != "months"} | {"mnths": 3}
+    assert [(p.field, p.message) for p in SCHEMA.encode_rows([customer]).problems] == [
+        ("mnths", "is not a field of the schema; did you mean 'months'?"),
+        ("months", "is required: expected a whole number from 0 to 600"),
+    ]
+
+
+def test_what_has_no_field_of_the_schema_is_no_customer() -> None:
+    document = changed(
+        fields=[f for f in DOCUMENT["fields"] if f["name"] not in ("plan", "months")]
+    )
+    (problem,) = Schema(document).encode_rows([{"customer": CUSTOMER}]).problems
+    assert problem.field == "customer"
+    assert problem.message.endswith("they are senior, app, spend")
 
 
 def test_an_unseen_category_keeps_a_code_and_other_wrong_values_are_missing() -> None:
@@ -156,7 +191,7 @@ def test_labels_are_read_and_what_is_none_is_told() -> None:
 def test_the_request_is_described_as_json_schema() -> None:
     described = SCHEMA.json_schema()
     assert described["required"] == ["plan", "months"]
-    assert described["additionalProperties"] is False
+    assert "ignored_fields" in described["additionalProperties"]["description"]
     assert described["properties"]["plan"] == {
         "enum": ["basic", "pro"],
         "description": "What is paid for",
@@ -167,6 +202,12 @@ def test_the_request_is_described_as_json_schema() -> None:
         {"type": "number", "minimum": 0},
         {"type": "null"},
     ]
+
+
+def test_the_example_is_a_customer_who_fits() -> None:
+    assert SCHEMA.json_schema()["examples"] == [{"plan": "pro", "months": 0}]
+    fields = [f | {"example": -1} if f["name"] == "spend" else f for f in DOCUMENT["fields"]]
+    assert Schema(changed(fields=fields)).example() == {"plan": "pro", "months": 0, "spend": 0.0}
 
 
 def changed(**members: object) -> dict[str, Any]:

@@ -126,7 +126,7 @@ customers = st.fixed_dictionaries(
         "spend": st.sampled_from([0, -2.5, 1e300, True, None, []]),
         "plan": st.sampled_from(["basic", "pro", "Pro", 0, None, ["pro"], {}]),
         "left": st.sampled_from(["yes"]),
-        "other": st.sampled_from([1]),
+        "other": st.sampled_from([1, []]),
     },
 )
 

@@ -11,6 +11,7 @@ EvergreenError
 ├── ParityError         an exported model does not answer as the trained one does
 ├── NotFoundError       no object under this key
 └── ConflictError       a conditional write lost: somebody else was first
+    └── BusyError       … because somebody else holds the lock
 """
 
 from collections.abc import Sequence
@@ -34,7 +35,10 @@ class TableError(InputError):
 
 
 class Problem(NamedTuple):
-    """What is wrong with one value: its row (counted from 0), its field, and what was expected."""
+    """What is wrong with one value: its row (counted from 0), its field, and what was expected.
+
+    An index, as arrays have it: who tells of it says which customer of a list or line of a file.
+    """
 
     row: int
     field: str
@@ -48,7 +52,8 @@ class InvalidRows(InputError):
         self.problems = list(problems)
         first = self.problems[0]
         more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
-        super().__init__(f"row {first.row}, field {first.field!r}: {first.message}{more}")
+        who = f"customer {first.row} (counted from 0)"
+        super().__init__(f"{who}, field {first.field!r}: {first.message}{more}")
 
 
 class SettingsError(EvergreenError):
@@ -73,3 +78,7 @@ class NotFoundError(EvergreenError):
 
 class ConflictError(EvergreenError):
     """A conditional write was refused because the object is no longer what the writer saw."""
+
+
+class BusyError(ConflictError):
+    """Somebody else holds the lock."""

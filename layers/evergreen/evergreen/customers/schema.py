@@ -6,21 +6,36 @@ A schema is a Frictionless Table Schema (https://specs.frictionlessdata.io/table
 
 Training, serving, scoring, explaining and drift all read customers through `Schema.encode`, so
 they can't disagree on what a value means. A value means the same as JSON and as the text of a CSV.
+
+A field that the schema does not know is ignored: clients may send it before a model learns from it,
+and after. A slip for a field that is not there is refused, as it would pass for a missing one.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import cache
+from math import ceil, floor
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from evergreen.customers.features import UNSEEN, Categorical, Feature, parse_feature
+from evergreen.customers.features import UNSEEN, Categorical, Feature, Level, parse_feature
+from evergreen.customers.names import meant
 from evergreen.errors import Problem, SchemaError
 
 Matrix = npt.NDArray[np.float32]
 """Encoded customers, shape (rows, features): numbers, codes of categories, NaN where missing."""
 
+UNKNOWN = (
+    "A field that the model does not know is ignored, and named in the answer's `ignored_fields`;"
+    " one whose name is a slip for an absent field is refused. If it is none, give the absent field"
+    " as null."
+)
+"""What becomes of unknown fields, in words for those who send them."""
+
+_NO_FIELD = "is not a field of the schema"
 _KEY_LENGTH = 256
 _KEY = f"a string of at most {_KEY_LENGTH} characters or a whole number"
 
@@ -53,6 +68,7 @@ class Schema:
         self.fields = tuple(fields)
         self._outcome, self._left = _target(document, fields, self.missing)
         self.target = self._outcome.name
+        self.positive: Level = self._outcome.levels[int(self._left)]
         self.primary_key = _primary_key(document, fields, self.target)
         self.features: tuple[Feature, ...] = tuple(
             parse_feature(field, self.missing)
@@ -62,7 +78,7 @@ class Schema:
         if not self.features:
             raise SchemaError("the schema has no field left that could be a feature")
         self.feature_names = tuple(feature.name for feature in self.features)
-        self._inputs = frozenset((*self.feature_names, *self.primary_key))
+        self._inputs = dict.fromkeys((*self.primary_key, *self.feature_names)).keys()
         self._low = np.array([feature.low for feature in self.features])
         self._high = np.array([feature.high for feature in self.features])
         self._integer = np.array([feature.integer for feature in self.features])
@@ -109,27 +125,45 @@ class Schema:
         return Encoded(np.ascontiguousarray(exact, dtype=np.float32), problems)
 
     def encode_rows(self, rows: Sequence[Mapping[str, object]]) -> Encoded:
-        """Encode customers given one by one; a field that the schema does not know is a problem."""
+        """Encode customers given one by one; `mistakes` in their fields' names are problems."""
         matrix, problems = self.encode(
             {name: [row.get(name) for row in rows] for name in self.feature_names}, len(rows)
         )
         inputs = self._inputs
-        unknown = [
-            Problem(index, name, self._unknown(name))
-            for index, row in enumerate(rows)
-            if not row.keys() <= inputs
-            for name in row
-            if name not in inputs
-        ]
+        strange = [index for index, row in enumerate(rows) if not row.keys() <= inputs]
+        mistaken: list[Problem] = []
+        if strange:
+            told = cache(self.mistakes)  # the customers of one client have the same fields
+            for index in strange:
+                names = frozenset(rows[index])
+                mistaken += [Problem(index, name, message) for name, message in told(names)]
         keyless = [
             Problem(index, name, f"expected {_KEY}, got {_short(row[name])}")
             for name in self.primary_key
             for index, row in enumerate(rows)
             if not _is_key(row.get(name))
         ]
-        if unknown or keyless:
-            problems = sorted([*unknown, *keyless, *problems], key=lambda p: p.row)
+        if mistaken or keyless:
+            problems = sorted([*mistaken, *keyless, *problems], key=lambda p: p.row)
         return Encoded(matrix, problems)
+
+    def unknown(self, names: AbstractSet[str]) -> tuple[str, ...]:
+        """Return those names, sorted, that a prediction ignores; the target's is among them."""
+        return () if names <= self._inputs else tuple(sorted(names - self._inputs))
+
+    def mistakes(self, names: AbstractSet[str]) -> list[tuple[str, str]]:
+        """Return names that can't be ignored, each with the reason.
+
+        They are slips for fields that are absent (see `names.meant`), or all of them where none is
+        a feature's. Whoever does mean another field gives the absent one as well, as missing.
+        """
+        strangers = [name for name in self.unknown(names) if name != self.target]
+        if strangers and names.isdisjoint(self.feature_names):
+            message = f"{_NO_FIELD}, and none else is: they are {', '.join(self.feature_names)}"
+            return [(name, message) for name in strangers]
+        absent = [name for name in self._inputs if name not in names]
+        slips = ((name, meant(name, absent)) for name in strangers)
+        return [(name, f"{_NO_FIELD}; did you mean {field!r}?") for name, field in slips if field]
 
     def labels(self, values: Iterable[str]) -> tuple[npt.NDArray[np.bool_], list[Problem]]:
         """Whether each customer left, shape (rows,), from the text of the target's column."""
@@ -159,8 +193,18 @@ class Schema:
             "type": "object",
             "properties": properties,
             "required": [feature.name for feature in self.features if feature.required],
-            "additionalProperties": False,
+            "additionalProperties": {"description": UNKNOWN},
+            "examples": [self.example()],
         }
+
+    def example(self) -> dict[str, object]:
+        """Return a customer who fits: the fields' own examples, and whatever else is required."""
+        own = {f["name"]: f["example"] for f in self.document["fields"] if "example" in f}
+        given = {name: own[name] for name in self._inputs if name in own}
+        unfit = {problem.field for problem in self.encode_rows([given]).problems}
+        derived = {f.name: _sample(f) for f in self.features if f.name in unfit}
+        fit = given | derived
+        return {name: fit[name] for name in self._inputs if name in fit}
 
     def _complaint(
         self, columns: Mapping[str, Sequence[object]], row: int, feature: Feature
@@ -170,11 +214,6 @@ class Schema:
         if isinstance(value, str | None) and value in self.missing:
             return f"is required: expected {feature.expected}"
         return f"expected {feature.expected}, got {_short(value)}"
-
-    def _unknown(self, name: str) -> str:
-        if name == self.target:
-            return "is the outcome, which a prediction can't be given"
-        return "is not a field of the schema; its fields are " + ", ".join(self.feature_names)
 
 
 def _missing(document: Mapping[str, Any]) -> frozenset[object]:
@@ -233,6 +272,14 @@ def _primary_key(
         if name not in fields or name == target:
             raise SchemaError(f"primaryKey names {name!r}, which is no field beside the target")
     return tuple(names)
+
+
+def _sample(feature: Feature) -> Level:
+    """Return a value that fits: the first level, or the number nearest to zero."""
+    if isinstance(feature, Categorical):
+        return feature.levels[0]
+    nearest = min(max(feature.low, 0.0), feature.high)
+    return (ceil(nearest) if nearest > 0 else floor(nearest)) if feature.integer else nearest
 
 
 def _is_key(value: object) -> bool:
