@@ -9,10 +9,12 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from evergreen.customers.schema import Schema
+from evergreen.jobs.cohort import Cohort
 from evergreen.jobs.history import History
 from evergreen.models import artifact, training
 from evergreen.models.artifact import Artifact, Manifest
 from evergreen.models.model import Model
+from evergreen.models.training import Labelled, Trained
 from local.demo.customers import customers
 from local.demo.stack import ROOT
 
@@ -37,10 +39,25 @@ def frame() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def version(schema: Schema, frame: pd.DataFrame) -> Artifact:
+def cohort(schema: Schema, frame: pd.DataFrame) -> Cohort:
+    return History.of({"history": frame}).cohort(schema)
+
+
+@pytest.fixture(scope="session")
+def labelled(cohort: Cohort) -> Labelled:
+    return cohort.labelled
+
+
+@pytest.fixture(scope="session")
+def trained(schema: Schema, labelled: Labelled) -> Trained:
+    return training.train(schema, labelled)
+
+
+@pytest.fixture(scope="session")
+def version(schema: Schema, cohort: Cohort, trained: Trained) -> Artifact:
     """A complete version, as training makes it."""
-    labelled = History.of({"history": frame}).labelled(schema)
-    files = training.version_files(schema, labelled, training.train(schema, labelled))
+    known = {artifact.CUSTOMERS: cohort.known.to_bytes()}
+    files = training.version_files(schema, cohort.labelled, trained, known)
     manifest = Manifest(
         version="20260101T000000Z-0123abcd",
         created="2026-01-01T00:00:00+00:00",

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,16 @@ from evergreen.customers.schema import Schema
 from evergreen.errors import CorruptModelError, InputError, ParityError
 from evergreen.jobs.history import History
 from evergreen.models import artifact, training
-from evergreen.models.artifact import SERVING, Artifact, Manifest
+from evergreen.models.artifact import CHAMPION, Artifact, Manifest
 from evergreen.models.golden import Golden
 from evergreen.models.model import Model
+from evergreen.models.reference import Reference
+from evergreen.models.training import Labelled, Trained
+
+READ = [name for name in CHAMPION if name != artifact.BASELINE]
+"""What is parsed as soon as a version is loaded."""
+
+Load = Callable[[Artifact], Model | Reference]
 
 
 def with_file(version: Artifact, name: str, content: bytes) -> Artifact:
@@ -23,32 +31,42 @@ def with_file(version: Artifact, name: str, content: bytes) -> Artifact:
     return Artifact(replace(version.manifest, files=hashes), {**version.files, name: content})
 
 
-@pytest.mark.parametrize("name", SERVING)
-def test_a_file_that_was_changed_is_refused(version: Artifact, name: str) -> None:
+@pytest.fixture(params=[Model.load, Reference.load], ids=["served", "compared with"])
+def load(request: pytest.FixtureRequest) -> Load:
+    """A version is refused on the same evidence, whatever it is loaded for."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("name", CHAMPION)
+def test_a_file_that_was_changed_is_refused(version: Artifact, name: str, load: Load) -> None:
     changed = {**version.files, name: version.files[name][:-1] + b"?"}
     with pytest.raises(CorruptModelError, match=f"{name} is not the file that was published"):
-        Model.load(Artifact(version.manifest, changed))
+        load(Artifact(version.manifest, changed))
 
 
-@pytest.mark.parametrize("name", SERVING)
+@pytest.mark.parametrize("name", READ)
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"{}"])
-def test_a_file_that_is_nonsense_is_refused(version: Artifact, name: str, content: bytes) -> None:
+def test_a_file_that_is_nonsense_is_refused(
+    version: Artifact, name: str, content: bytes, load: Load
+) -> None:
     with pytest.raises(CorruptModelError, match=version.manifest.version):
-        Model.load(with_file(version, name, content))
+        load(with_file(version, name, content))
 
 
-@pytest.mark.parametrize("name", SERVING)
-def test_a_file_that_is_missing_is_refused(version: Artifact, name: str) -> None:
+@pytest.mark.parametrize("name", CHAMPION)
+def test_a_file_that_is_missing_is_refused(version: Artifact, name: str, load: Load) -> None:
     files = {key: content for key, content in version.files.items() if key != name}
-    with pytest.raises(CorruptModelError):
-        Model.load(Artifact(version.manifest, files))
+    with pytest.raises(CorruptModelError, match=f"{version.manifest.version}: {name} is missing"):
+        load(Artifact(version.manifest, files))
 
 
-def test_a_model_that_answers_its_golden_rows_otherwise_is_refused(version: Artifact) -> None:
+def test_a_model_that_answers_its_golden_rows_otherwise_is_refused(
+    version: Artifact, load: Load
+) -> None:
     golden = Golden.parse(version.files[artifact.GOLDEN])
     wrong = Golden(golden.matrix, golden.probabilities + np.float32(2e-5))
     with pytest.raises(CorruptModelError, match="differ from scikit-learn's"):
-        Model.load(with_file(version, artifact.GOLDEN, wrong.to_bytes()))
+        load(with_file(version, artifact.GOLDEN, wrong.to_bytes()))
 
 
 def test_an_answer_that_is_not_a_number_is_no_parity() -> None:
@@ -74,27 +92,23 @@ def test_a_manifest_that_cannot_be_read_is_refused(text: bytes) -> None:
 
 
 def test_onnx_answers_as_scikit_learn_does_on_every_row(
-    schema: Schema, frame: pd.DataFrame, model: Model
+    labelled: Labelled, trained: Trained, model: Model
 ) -> None:
-    labelled = History.of({"history": frame}).labelled(schema)
-    trained = training.train(schema, labelled)
     expected = trained.pipeline.predict_proba(labelled.matrix)[:, 1]
     assert np.abs(model.probabilities(labelled.matrix) - expected).max() <= 1e-5
 
 
 def test_training_twice_makes_the_same_model(
-    schema: Schema, frame: pd.DataFrame, version: Artifact
+    schema: Schema, labelled: Labelled, version: Artifact
 ) -> None:
-    labelled = History.of({"history": frame}).labelled(schema)
     again = training.version_files(schema, labelled, training.train(schema, labelled))
     for name in (artifact.ONNX, artifact.GOLDEN, artifact.METRICS, artifact.BASELINE):
         assert again[name] == version.files[name]
 
 
 def test_nothing_is_learned_from_held_out_rows(
-    schema: Schema, frame: pd.DataFrame, version: Artifact
+    schema: Schema, labelled: Labelled, version: Artifact
 ) -> None:
-    labelled = History.of({"history": frame}).labelled(schema)
     lies = replace(labelled, churned=labelled.churned ^ labelled.held_out)
     trained = training.train(schema, lies)
     files = training.version_files(schema, lies, trained)
@@ -109,9 +123,12 @@ def test_metrics_hold_what_is_promised(version: Artifact, schema: Schema) -> Non
     assert metrics["importance"].keys() == set(schema.feature_names)
     assert sum(metrics["importance"].values()) == pytest.approx(1)
     assert metrics["held_out"].keys() == {
-        *("rows", "churn_rate", "roc_auc", "pr_auc", "brier", "log_loss"),
-        *("f1", "precision", "recall", "lift_at_10_percent"),
+        *("rows", "churn_rate", "mean_predicted", "ece", "roc_auc", "pr_auc", "brier"),
+        *("log_loss", "f1", "precision", "recall", "lift_at_10_percent"),
     }
+    assert metrics["chosen"] == "all"
+    assert metrics["candidates"].keys() == {"all"}
+    assert metrics["candidates"]["all"].keys() == {"log_loss", "standard_error"}
 
 
 def test_too_few_customers_are_too_few(schema: Schema, frame: pd.DataFrame) -> None:
@@ -121,7 +138,7 @@ def test_too_few_customers_are_too_few(schema: Schema, frame: pd.DataFrame) -> N
 
 def test_one_outcome_alone_teaches_nothing(schema: Schema, frame: pd.DataFrame) -> None:
     stayed = frame[frame["churned"] == "no"]
-    with pytest.raises(InputError, match="0 left"):
+    with pytest.raises(InputError, match="0 churned"):
         training.train(schema, History.of({"h": stayed}).labelled(schema))
 
 

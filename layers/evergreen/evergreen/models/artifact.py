@@ -4,14 +4,15 @@ schema.json    the schema that the version was trained with
 model.onnx     what is served
 model.joblib   the fitted scikit-learn pipeline, for people and for retraining
 golden.npz     rows with the probabilities that scikit-learn gave them
-baseline.npz   the training sample as drift compares with it
-metrics.json   threshold, held-out metrics, permutation importance
+baseline.npz   the recent customers, and answers to them, as drift compares with them
+metrics.json   threshold, candidates tried, held-out metrics, permutation importance
+customers.npz  which customers it learned from and which were held out, as hashes
 manifest.json  sha256 of each, where they come from, and what the gate decided
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Self
@@ -24,12 +25,13 @@ PIPELINE = "model.joblib"
 GOLDEN = "golden.npz"
 BASELINE = "baseline.npz"
 METRICS = "metrics.json"
+CUSTOMERS = "customers.npz"
 
 ONNX_INPUT, ONNX_OUTPUT = "customers", "probabilities"
 """The graph's names: float32 customers (rows, features) → float32 (rows, 2), stays and leaves."""
 
-SERVING = (SCHEMA, ONNX, GOLDEN, METRICS)
-"""What a predictor needs of a version; the rest stays in the bucket."""
+CHAMPION = (SCHEMA, ONNX, GOLDEN, BASELINE, METRICS)
+"""What a version is refused without, by whatever predicts, compares or looks for drift."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Manifest:
     """What a version is made of and where it comes from."""
 
     version: str
-    """`<YYYYMMDDTHHMMSSZ>-<first 8 hex digits of the fingerprint>`"""
+    """`<YYYYMMDDTHHMMSSZ>-<8 hex digits>`, see `version_name`"""
     created: str
     parent: str | None
     """The champion at that time, which it was compared with."""
@@ -51,6 +53,10 @@ class Manifest:
     """What the gate said: promoted or not, why, and the numbers behind it."""
     files: dict[str, str] = field(default_factory=dict)
     """File name → sha256."""
+    warnings: list[str] = field(default_factory=list)
+    """What a person should know of the data or of the version, a sentence each."""
+    history: dict[str, Any] = field(default_factory=dict)
+    """The census of the labelled history: how many rows and customers of which kind."""
 
     def to_bytes(self) -> bytes:
         """Return the manifest as the JSON document that is stored."""
@@ -72,8 +78,16 @@ class Artifact:
     manifest: Manifest
     files: Mapping[str, bytes]
 
-    def verify(self) -> Self:
-        """Return it if every file is what the manifest says; else raises CorruptModelError."""
+    def verify(self, needed: Iterable[str] = ()) -> Self:
+        """Return it if it has what is needed and every file is what the manifest says.
+
+        Raises:
+            CorruptModelError: the message names the version and the file.
+
+        """
+        for name in needed:
+            if name not in self.files:
+                raise CorruptModelError(f"{self.manifest.version}: {name} is missing")
         for name, content in self.files.items():
             if self.manifest.files.get(name) != sha256(content):
                 raise CorruptModelError(
@@ -82,9 +96,15 @@ class Artifact:
         return self
 
 
-def version_name(created: datetime, fingerprint: str) -> str:
-    """Name a version: sortable by time, and telling what it was trained on."""
-    return f"{created:%Y%m%dT%H%M%SZ}-{fingerprint[:8]}"
+def version_name(created: datetime, origin: str) -> str:
+    """Name a version: sortable by time, and unlike any other's, also of the same second.
+
+    Args:
+        created: when, to the microsecond.
+        origin: what it was trained on and after which version.
+
+    """
+    return f"{created:%Y%m%dT%H%M%SZ}-{sha256(f'{created.isoformat()} {origin}'.encode())[:8]}"
 
 
 def sha256(content: bytes) -> str:

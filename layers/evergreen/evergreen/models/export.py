@@ -1,21 +1,20 @@
 """A fitted scikit-learn pipeline → ONNX."""
 
 import numpy as np
-from onnx.reference import ReferenceEvaluator
+import numpy.typing as npt
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.pipeline import Pipeline
 
-from evergreen.customers.schema import Matrix
-from evergreen.models.artifact import ONNX_INPUT, ONNX_OUTPUT
-from evergreen.models.golden import Probabilities
+from evergreen.models.artifact import ONNX_INPUT
 
 
 def to_onnx(pipeline: Pipeline, features: int) -> bytes:
     """Convert a classifier on float32 matrices of shape (rows, features).
 
-    The conversion is not to be trusted unchecked: compare `reference_probabilities` with the
-    pipeline's own answers before anything is published.
+    The thresholds of its trees are to be float32 already: see `round_thresholds`. The conversion
+    is not to be trusted unchecked: compare `Graph.probabilities` with the pipeline's own answers
+    before anything is published.
     """
     converted = convert_sklearn(
         pipeline,
@@ -26,12 +25,21 @@ def to_onnx(pipeline: Pipeline, features: int) -> bytes:
     return bytes(converted.SerializeToString())
 
 
-def reference_probabilities(onnx: bytes, matrix: Matrix) -> Probabilities:
-    """Return the probability of leaving, shape (rows,), without the runtime that serves.
+def round_thresholds(pipeline: Pipeline) -> None:
+    """Give fitted gradient-boosted trees thresholds that ONNX can hold, in place.
 
-    The reference evaluator of `onnx` is slow but needs nothing beyond numpy, which the training
-    functions have room for. The serving runtime is compared when it loads the version.
+    scikit-learn decides in float64, at midpoints of values; ONNX has float32. For no float32 value
+    does this change a decision: x ≤ t exactly where x ≤ the largest float32 that is ≤ t, because
+    there is no float32 in between. The nearest one, which a cast takes, can lie above t and be a
+    customer's value itself.
     """
-    with np.errstate(invalid="ignore"):  # a missing category is cast to an integer on its way
-        (probabilities,) = ReferenceEvaluator(onnx).run([ONNX_OUTPUT], {ONNX_INPUT: matrix})
-    return np.asarray(probabilities, dtype=np.float32)[:, 1]
+    for (tree,) in pipeline[-1]._predictors:
+        tree.nodes["num_threshold"] = rounded_down(tree.nodes["num_threshold"])
+
+
+def rounded_down(thresholds: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """Return for each threshold the largest float32 that is not above it."""
+    nearest = thresholds.astype(np.float32)
+    with np.errstate(over="ignore"):  # below the lowest number is -inf
+        below = np.nextafter(nearest, np.float32(-np.inf))
+    return np.where(nearest > thresholds, below, nearest)

@@ -13,9 +13,6 @@ from evergreen.errors import ParityError
 TOLERANCE = 1e-5
 """How far an exported model's probability may be from the one that scikit-learn gave."""
 
-DIGITS = 6
-"""Probabilities and thresholds are given, compared and logged with so many decimals."""
-
 Probabilities = npt.NDArray[np.float32]
 
 

@@ -32,7 +32,7 @@ class Model:
                 golden rows with other probabilities than scikit-learn did.
 
         """
-        artifact.verify()
+        artifact.verify(files.CHAMPION)
         try:
             metrics = json.loads(artifact.files[files.METRICS])
             model = cls(

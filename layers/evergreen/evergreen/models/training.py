@@ -1,42 +1,40 @@
-"""Labelled customers → a fitted pipeline, judged on customers that it has not seen."""
+"""Labelled customers → a fitted, exported model, judged on customers that it has not seen."""
 
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import joblib
 import numpy as np
 import numpy.typing as npt
-from sklearn.compose import ColumnTransformer
-from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.impute import SimpleImputer
-from sklearn.inspection import permutation_importance
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from evergreen.customers.features import UNSEEN, Categorical
+from evergreen.customers.features import UNSEEN
 from evergreen.customers.schema import Matrix, Schema
 from evergreen.errors import InputError
 from evergreen.models import artifact
-from evergreen.models.export import reference_probabilities, to_onnx
-from evergreen.models.golden import DIGITS, Golden, Probabilities
+from evergreen.models.answers import DIGITS, rounded
+from evergreen.models.candidates import FOLDS, candidates, choose, cross_validate
+from evergreen.models.export import to_onnx
+from evergreen.models.golden import Golden
+from evergreen.models.graph import Graph
+from evergreen.models.pipelines import SEED, gradient_boosting, probabilities, rivals
 from evergreen.statistics import evaluation
-from evergreen.statistics.drift import Baseline
+from evergreen.statistics.baseline import Baseline
+from evergreen.statistics.comparison import losses, sample
 
 MIN_ROWS = 200
 """The fewest labelled customers that a model can be trained on."""
 MIN_OUTCOMES = 20
-"""The fewest of them that must have left, and that must have stayed."""
+"""The fewest of them that must have churned, and that must have stayed."""
 
-_MIN_KNOWN = 20
+_MIN_SCORES = 50
 _GOLDEN_ROWS = 64
-_PARITY_ROWS = 500
-_SEED = 0
+_SHUFFLES, _SHUFFLED = 5, 5_000  # times, and customers at the most
 _SMALL = 100_000  # rows; below, threads gain little and, where cores are shared, cost a lot
 
 
@@ -55,153 +53,153 @@ class Labelled:
     age: npt.NDArray[np.float64]
     """Shape (rows,): how many times as many customers as are recent arrived after this one."""
 
+    @property
+    def judged(self) -> npt.NDArray[np.bool_]:
+        """The held-out rows that the model is judged on: the recent ones, if of both outcomes."""
+        recent = self.held_out & self.recent
+        return recent if _rarer(self.churned[recent]) else self.held_out
+
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A fitted pipeline with what is known of it."""
+    """A fitted pipeline, exported, with what is known of it."""
 
     pipeline: Pipeline
-    scores: Probabilities
-    """The held-out rows' probabilities of leaving, shape (held-out rows,)."""
+    onnx: bytes
+    golden: Golden
+    scores: npt.NDArray[np.float64]
+    """The held-out rows' probabilities as the predictor answers them, shape (held-out rows,)."""
     metrics: dict[str, Any]
     """The document that becomes metrics.json."""
 
 
 def train(schema: Schema, labelled: Labelled) -> Trained:
-    """Fit the model and its baseline models, choose the threshold, and judge all on held-out rows.
+    """Choose what to learn from, fit the model and its rivals, and judge them on held-out rows.
 
-    The threshold is the one with the highest F1 on out-of-fold predictions of the training rows.
+    The candidates are compared, and the threshold with the highest F1 is found, on out-of-fold
+    predictions of the recent rows that may be learned from.
 
     Raises:
         InputError: there are too few customers, or too few of one outcome.
+        ParityError: the exported model does not answer as the pipeline does.
 
     """
     _require_enough(labelled)
-    with _threads_for(labelled):
+    with threadpool_limits(1 if len(labelled.churned) < _SMALL else None, user_api="openmp"):
         return _train(schema, labelled)
 
 
 def _train(schema: Schema, labelled: Labelled) -> Trained:
-    rest = ~labelled.held_out
-    matrix, left = _without_rarities(labelled.matrix[rest]), labelled.churned[rest]
-    unseen, unseen_left = labelled.matrix[labelled.held_out], labelled.churned[labelled.held_out]
+    learned = ~labelled.held_out
+    matrix, churned = labelled.matrix[learned], labelled.churned[learned]
+    recent = labelled.recent[learned]
+    if recent.sum() < MIN_ROWS or _rarer(churned[recent]) < MIN_OUTCOMES:
+        recent = np.ones_like(recent)  # too few to choose by, so all are alike
 
-    pipeline = gradient_boosting(schema)
-    folds = StratifiedKFold(5, shuffle=True, random_state=_SEED)
-    out_of_fold = cross_val_predict(pipeline, matrix, left, cv=folds, method="predict_proba")[:, 1]
-    threshold = round(evaluation.best_threshold(left, out_of_fold), DIGITS)
-    pipeline.fit(matrix, left)
-    scores = _probabilities(pipeline, unseen)
+    among = candidates(recent, labelled.age[learned])
+    tried = cross_validate(schema, matrix, churned, recent, among)
+    chosen = choose(tried)
+    threshold = round(evaluation.best_threshold(churned[recent], chosen.scores), DIGITS)
+    way = chosen.candidate
+    pipeline = way.fit(gradient_boosting(schema), matrix, churned)
 
-    rivals = {"prior": DummyClassifier(), "logistic_regression": logistic_regression(schema)}
+    unseen, outcomes = labelled.matrix[labelled.held_out], labelled.churned[labelled.held_out]
+    proof = np.vstack([_edge_cases(schema), unseen])
+    golden = Golden(proof, probabilities(pipeline, proof))
+    onnx = to_onnx(pipeline, len(schema.features))
+    graph = Graph.parse(onnx)
+    answered = graph.probabilities(proof)
+    golden.check(answered)
+    scores = rounded(answered[-len(unseen) :])
+
+    judged = labelled.judged[labelled.held_out]
+
+    def judge(answers: npt.NDArray[np.float64]) -> dict[str, float]:
+        return evaluation.metrics(outcomes[judged], answers[judged], threshold)
+
     metrics = {
         "threshold": threshold,
-        "rows": len(left),
-        "held_out": evaluation.metrics(unseen_left, scores, threshold),
+        "rows": int(way.rows.sum()),
+        "chosen": way.name,
+        "candidates": {each.candidate.name: each.as_dict() for each in tried},
+        "held_out": judge(scores),
         "baselines": {
-            name: evaluation.metrics(
-                unseen_left, _probabilities(rival.fit(matrix, left), unseen), threshold
-            )
-            for name, rival in rivals.items()
+            name: judge(rounded(probabilities(way.fit(rival, matrix, churned), unseen)))
+            for name, rival in rivals(schema).items()
         },
-        "importance": _importance(schema, pipeline, unseen, unseen_left),
+        "importance": _importance(schema, graph, unseen[judged], outcomes[judged]),
     }
-    return Trained(pipeline, scores, metrics)
+    if not judged.all():
+        metrics["held_out_all"] = evaluation.metrics(outcomes, scores, threshold)
+    return Trained(pipeline, onnx, golden, scores, metrics)
 
 
-def version_files(schema: Schema, labelled: Labelled, trained: Trained) -> dict[str, bytes]:
-    """Export a trained model and return all files of its version, by name.
+def version_files(
+    schema: Schema,
+    labelled: Labelled,
+    trained: Trained,
+    more: Mapping[str, bytes] = MappingProxyType({}),
+) -> dict[str, bytes]:
+    """Return all files of a trained version, by name.
 
-    Raises:
-        ParityError: the exported model does not answer as the pipeline does.
+    The baseline holds the features of all recent customers, and the answers to the recent ones
+    that were held out: to the others a model is surer than it will be to anyone new.
+
+    Args:
+        schema: what it was trained with.
+        labelled: what it was trained on.
+        trained: what came of it.
+        more: further files of the version, which somebody else knows how to make.
 
     """
-    unseen = labelled.matrix[labelled.held_out]
-    proof = np.vstack([_edge_cases(schema), unseen[:_PARITY_ROWS]])
-    with _threads_for(labelled):
-        golden = Golden(proof, _probabilities(trained.pipeline, proof))
-    onnx = to_onnx(trained.pipeline, len(schema.features))
-    golden.check(reference_probabilities(onnx, proof))
     pickled = io.BytesIO()
     joblib.dump(trained.pipeline, pickled, compress=3)
+    scored = labelled.recent[labelled.held_out]
+    if scored.sum() < _MIN_SCORES:
+        scored = np.ones_like(scored)
     baseline = Baseline.of(
         schema.feature_names,
         schema.categorical.tolist(),
-        labelled.matrix[~labelled.held_out],
-        trained.scores,
+        labelled.matrix[labelled.recent],
+        trained.scores[scored],
+    )
+    golden = Golden(
+        trained.golden.matrix[:_GOLDEN_ROWS], trained.golden.probabilities[:_GOLDEN_ROWS]
     )
     return {
         artifact.SCHEMA: json.dumps(schema.document, indent=2).encode(),
-        artifact.ONNX: onnx,
+        artifact.ONNX: trained.onnx,
         artifact.PIPELINE: pickled.getvalue(),
-        artifact.GOLDEN: Golden(
-            proof[:_GOLDEN_ROWS], golden.probabilities[:_GOLDEN_ROWS]
-        ).to_bytes(),
+        artifact.GOLDEN: golden.to_bytes(),
         artifact.BASELINE: baseline.to_bytes(),
         artifact.METRICS: json.dumps(trained.metrics, indent=2).encode(),
+        **more,
     }
 
 
-def gradient_boosting(schema: Schema) -> Pipeline:
-    """Build the served model, unfitted: one-hot categories and small regularised trees.
-
-    Numbers stay as they are: a scaler would move float32 values across the trees' thresholds, and
-    the exported model would answer differently.
-    """
-    return make_pipeline(
-        _columns(schema, "passthrough"),
-        HistGradientBoostingClassifier(
-            learning_rate=0.03,
-            max_iter=200,
-            max_leaf_nodes=8,
-            min_samples_leaf=40,
-            l2_regularization=5.0,
-            early_stopping=False,
-            random_state=_SEED,
-        ),
-    )
-
-
-def logistic_regression(schema: Schema) -> Pipeline:
-    """Build the linear model that the served one is measured against, unfitted."""
-    numeric = make_pipeline(
-        SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
-    )
-    return make_pipeline(_columns(schema, numeric), LogisticRegression(max_iter=2000))
-
-
-def _columns(schema: Schema, numeric: Any) -> ColumnTransformer:
-    """One column for each level of a category (none is set where it is missing or unseen)."""
-    levels = [range(len(f.levels)) for f in schema.features if isinstance(f, Categorical)]
-    encoder = OneHotEncoder(
-        categories=[np.array(codes, dtype=np.float32) for codes in levels],
-        handle_unknown="ignore",
-        sparse_output=False,
-        dtype=np.float32,
-    )
-    categorical = np.flatnonzero(schema.categorical).tolist()
-    numbers = np.flatnonzero(~schema.categorical).tolist()
-    parts = [("categories", encoder, categorical), ("numbers", numeric, numbers)]
-    return ColumnTransformer([part for part in parts if part[2]])
-
-
-def _threads_for(labelled: Labelled) -> threadpool_limits:
-    return threadpool_limits(1 if len(labelled.churned) < _SMALL else None, user_api="openmp")
-
-
-def _probabilities(pipeline: Any, matrix: Matrix) -> Probabilities:
-    return np.asarray(pipeline.predict_proba(matrix)[:, 1], dtype=np.float32)
-
-
 def _importance(
-    schema: Schema, pipeline: Pipeline, matrix: Matrix, left: npt.NDArray[np.bool_]
+    schema: Schema, graph: Graph, matrix: Matrix, churned: npt.NDArray[np.bool_]
 ) -> dict[str, float]:
     """Each feature's share of what log loss gains when that feature is shuffled (Breiman, 2001)."""
-    gains = permutation_importance(
-        pipeline, matrix, left, scoring="neg_log_loss", n_repeats=5, random_state=_SEED
-    ).importances_mean.clip(min=0)
-    shares = gains / (gains.sum() or 1.0)
-    return dict(zip(schema.feature_names, shares.tolist(), strict=True))
+    chosen, weights = sample(churned, _SHUFFLED)
+    matrix, churned = matrix[chosen], churned[chosen]
+    rng = np.random.default_rng(SEED)
+
+    def loss(customers: Matrix) -> float:
+        return float(np.average(losses(churned, graph.probabilities(customers)), weights=weights))
+
+    def loss_without(feature: int) -> float:
+        shuffled = matrix.copy()
+        shuffled[:, feature] = rng.permutation(matrix[:, feature])
+        return loss(shuffled)
+
+    whole = loss(matrix)
+    gains = [
+        max(0.0, sum(loss_without(feature) for _ in range(_SHUFFLES)) / _SHUFFLES - whole)
+        for feature in range(len(schema.features))
+    ]
+    total = sum(gains) or 1.0
+    return {name: gain / total for name, gain in zip(schema.feature_names, gains, strict=True)}
 
 
 def _edge_cases(schema: Schema) -> Matrix:
@@ -211,21 +209,24 @@ def _edge_cases(schema: Schema) -> Matrix:
     return np.vstack([nothing, new])
 
 
-def _without_rarities(matrix: Matrix) -> Matrix:
-    """Make fields that are known of hardly anyone the same for all, so that no tree splits on them.
-
-    scikit-learn can't bin a column of which it knows nothing, not even within one fold.
-    """
-    known = (~np.isnan(matrix)).sum(axis=0) >= _MIN_KNOWN
-    return np.where(known, matrix, np.float32(0))
-
-
 def _require_enough(labelled: Labelled) -> None:
-    left = labelled.churned
-    gone, stayed = int(left.sum()), int((~left).sum())
-    outcomes_held_out = np.unique(left[labelled.held_out])
-    if len(left) < MIN_ROWS or min(gone, stayed) < MIN_OUTCOMES or len(outcomes_held_out) < 2:
+    churned, held_out = labelled.churned, labelled.held_out
+    enough = (
+        len(churned) >= MIN_ROWS
+        and _rarer(churned) >= MIN_OUTCOMES
+        and _rarer(churned[held_out]) >= 1
+        and _rarer(churned[~held_out]) >= FOLDS
+    )
+    if not enough:
+        gone, unseen = int(churned.sum()), int(churned[held_out].sum())
         raise InputError(
-            f"{len(left)} labelled customers ({gone} left, {stayed} stayed) are too few to learn"
-            f" from: at least {MIN_ROWS} are needed, and {MIN_OUTCOMES} of each outcome"
+            f"{len(churned)} labelled customers ({gone} churned, {len(churned) - gone} stayed) are"
+            f" too few to learn from: at least {MIN_ROWS} are needed, {MIN_OUTCOMES} of each"
+            f" outcome, and both outcomes among the {held_out.sum()} that are held out"
+            f" ({unseen} of them churned)"
         )
+
+
+def _rarer(churned: npt.NDArray[np.bool_]) -> int:
+    """How many customers have the outcome that fewer have."""
+    return int(min(churned.sum(), (~churned).sum()))

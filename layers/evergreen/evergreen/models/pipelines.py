@@ -1,0 +1,95 @@
+"""The models that are fitted: the one that serves, and those it is measured against."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.compose import ColumnTransformer
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from evergreen.customers.features import Categorical
+from evergreen.customers.schema import Matrix, Schema
+from evergreen.models.export import round_thresholds
+from evergreen.models.golden import Probabilities
+
+SEED = 0
+"""Of everything random in a training, so that the same customers make the same model."""
+
+_MIN_KNOWN = 20
+
+
+def gradient_boosting(schema: Schema) -> Pipeline:
+    """Build the served model, unfitted: one-hot categories and small regularised trees.
+
+    Numbers stay as they are: a scaler would move float32 values across the trees' thresholds, and
+    the exported model would answer differently.
+    """
+    return make_pipeline(
+        _columns(schema, "passthrough"),
+        HistGradientBoostingClassifier(
+            learning_rate=0.03,
+            max_iter=200,
+            max_leaf_nodes=8,
+            min_samples_leaf=40,
+            l2_regularization=5.0,
+            early_stopping=False,
+            random_state=SEED,
+        ),
+    )
+
+
+def rivals(schema: Schema) -> dict[str, Pipeline]:
+    """Build the models that the served one is measured against, unfitted, by name."""
+    numeric = make_pipeline(
+        SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
+    )
+    return {
+        "prior": make_pipeline(DummyClassifier()),
+        "logistic_regression": make_pipeline(
+            _columns(schema, numeric), LogisticRegression(max_iter=2000)
+        ),
+    }
+
+
+def fit(
+    pipeline: Pipeline,
+    matrix: Matrix,
+    churned: npt.NDArray[np.bool_],
+    weights: npt.NDArray[np.float64] | None = None,
+) -> Pipeline:
+    """Fit a pipeline to customers of shape (rows, features), each of some weight, and return it.
+
+    Fields that are known of hardly anyone are made the same for all, so that no tree splits on
+    them: scikit-learn can't bin a column of which it knows nothing.
+    """
+    known = (~np.isnan(matrix)).sum(axis=0) >= _MIN_KNOWN
+    parameters = {} if weights is None else {f"{pipeline.steps[-1][0]}__sample_weight": weights}
+    pipeline.fit(np.where(known, matrix, np.float32(0)), churned, **parameters)
+    if isinstance(pipeline[-1], HistGradientBoostingClassifier):
+        round_thresholds(pipeline)
+    return pipeline
+
+
+def probabilities(pipeline: Pipeline, matrix: Matrix) -> Probabilities:
+    """Return each customer's probability of leaving as scikit-learn gives it, shape (rows,)."""
+    return np.asarray(pipeline.predict_proba(matrix)[:, 1], dtype=np.float32)
+
+
+def _columns(schema: Schema, numeric: Any) -> ColumnTransformer:
+    """One column for each level of a category (none is set where it is missing or unseen)."""
+    levels = [range(len(f.levels)) for f in schema.features if isinstance(f, Categorical)]
+    encoder = OneHotEncoder(
+        categories=[np.array(codes, dtype=np.float32) for codes in levels],
+        handle_unknown="ignore",
+        sparse_output=False,
+        dtype=np.float32,
+    )
+    categorical = np.flatnonzero(schema.categorical).tolist()
+    numbers = np.flatnonzero(~schema.categorical).tolist()
+    parts = [("categories", encoder, categorical), ("numbers", numeric, numbers)]
+    return ColumnTransformer([part for part in parts if part[2]])
