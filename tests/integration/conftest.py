@@ -3,7 +3,8 @@ import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import boto3
 import pandas as pd
@@ -17,6 +18,9 @@ from evergreen.models.artifact import Artifact, version_name
 from evergreen.store import keys
 from evergreen.store.registry import Pointer, Registry
 from evergreen.store.s3 import Bucket
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+"""When the champion of the fixture `learned` was trained, and every champion promoted."""
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +78,8 @@ def logs() -> Bucket:
 
 @pytest.fixture
 def registry(models: Bucket) -> Registry:
-    return Registry(models)
+    ticks = count()
+    return Registry(models, clock=lambda: NOW + timedelta(microseconds=next(ticks)))
 
 
 @pytest.fixture
@@ -82,10 +87,6 @@ def promoted(registry: Registry, version: Artifact) -> Pointer:
     """The pointer to a version that was published and promoted."""
     registry.publish(version.manifest, version.files)
     return registry.promote(version.manifest.version, seen=None, reason="the first model")
-
-
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-"""When the champion of the fixture `learned` was trained."""
 
 
 def put_history(data: Bucket, name: str, frame: pd.DataFrame) -> None:
@@ -98,7 +99,7 @@ def put_schema(data: Bucket, schema: Schema, *more: dict[str, object]) -> None:
 
 
 @pytest.fixture
-def labelled(data: Bucket, schema: Schema, frame: pd.DataFrame) -> Sources:
+def in_bucket(data: Bucket, schema: Schema, frame: pd.DataFrame) -> Sources:
     """Labelled history in the bucket."""
     put_schema(data, schema)
     put_history(data, "history", frame)
@@ -106,15 +107,15 @@ def labelled(data: Bucket, schema: Schema, frame: pd.DataFrame) -> Sources:
 
 
 @pytest.fixture
-def learned(registry: Registry, version: Artifact, labelled: Sources) -> Pointer:
+def learned(registry: Registry, version: Artifact, in_bucket: Sources) -> Pointer:
     """The champion, as an upload's training on the history in the bucket left it."""
     manifest = replace(
         version.manifest,
-        version=version_name(NOW, labelled.fingerprint),
+        version=version_name(NOW, in_bucket.fingerprint),
         created=NOW.isoformat(),
         trigger="upload",
-        fingerprint=labelled.fingerprint,
-        sources=dict(labelled.etags),
+        fingerprint=in_bucket.fingerprint,
+        sources=dict(in_bucket.etags),
     )
     registry.publish(manifest, version.files)
     return registry.promote(manifest.version, seen=None, reason="the first model")

@@ -105,7 +105,7 @@ def test_a_corrupt_champion_is_refused_once_while_the_one_in_memory_serves(
     assert champion.model().version == "c"
 
 
-@pytest.mark.parametrize("files", [artifact.SERVING, (keys.MANIFEST,)])
+@pytest.mark.parametrize("files", [artifact.CHAMPION, (keys.MANIFEST,)])
 def test_a_cold_start_on_a_corrupt_champion_serves_the_one_before(
     champion: Champion,
     registry: Registry,
@@ -205,3 +205,16 @@ def test_while_one_thread_looks_for_a_newer_model_the_others_answer(
         assert not looking.done()
         go_on.set()
         assert looking.result() is first
+
+
+def test_a_sound_champion_costs_one_look_at_each_of_its_files(
+    registry: Registry, promoted: Pointer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    get = Bucket.get
+    monkeypatch.setattr(Bucket, "get", lambda self, key: asked.append(key) or get(self, key))
+    monkeypatch.setattr(Bucket, "list", lambda *_: pytest.fail("the history was read"))
+    registry.champion(Model.load)
+    files = (keys.MANIFEST, *artifact.CHAMPION)
+    expected = [keys.model_file(promoted.version, name) for name in files]
+    assert sorted(asked) == sorted([keys.POINTER, *expected])

@@ -140,6 +140,26 @@ def test_a_record_that_arrived_late_counts_by_when_it_was_predicted(logs: Bucket
     assert read(logs, hours=2) == ["2"]
 
 
+def test_an_object_is_named_by_the_hour_in_which_its_first_record_arrived(logs: Bucket) -> None:
+    first = record(1, NOW - timedelta(hours=1, minutes=31))
+    put(logs, NOW - timedelta(hours=2), lines(first, record(2, NOW - timedelta(minutes=59))))
+    assert read(logs, hours=1) == ["2"]
+
+
+@pytest.mark.parametrize("text", ["2026-01-02T03:30:00Z", "2026-01-02T05:30:00+02:00"])
+def test_a_time_may_be_written_in_any_zone(logs: Bucket, text: str) -> None:
+    put(logs, NOW, lines(record(1) | {"predicted_at": text}))
+    assert read(logs, hours=1) == ["1"]
+
+
+def test_what_arrived_is_read_hour_by_hour_over_the_end_of_a_day(logs: Bucket) -> None:
+    hours = [NOW.replace(minute=5) - timedelta(hours=n) for n in range(30)]
+    for number, hour in enumerate(hours):
+        put(logs, hour, lines(record(number)))
+    found = inference_log.arrivals(logs, hours[27], hours[2])
+    assert [int(r["prediction_id"]) for records in found for r in records] == [*range(27, 2, -1)]
+
+
 def test_a_line_that_was_cut_short_is_told_and_costs_no_other(
     logs: Bucket, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
+HOUR = timedelta(hours=1)
+"""What an object is named by."""
+
 _BATCH_RECORDS, _BATCH_BYTES = 500, 4_000_000  # the limits of PutRecordBatch, less a margin
 _PREFETCH = 16  # objects in memory at a time
 _GZIP = b"\x1f\x8b"
@@ -81,25 +84,42 @@ class Shipper:
 def read(bucket: Bucket, window: timedelta, now: datetime) -> Iterator[list[Record]]:
     """Read the records of a window of time that ends now, object by object, each as one list.
 
-    What is no record (a delivery cut short, a foreign object) is passed over, and so are records
-    from outside the window, so that a check which is repeated later reads the same.
+    They are told by when they were predicted, so a read that is repeated later is the same.
     """
-    start = (now - window).astimezone(UTC)
-    hour = start.replace(minute=0, second=0, microsecond=0)
-    oldest, newest = start.isoformat(), now.astimezone(UTC).isoformat()
+    start = now - window
+    for records in arrivals(bucket, start - HOUR, now + HOUR):
+        found = [r for r in records if start <= datetime.fromisoformat(r["predicted_at"]) <= now]
+        if found:
+            yield found
+
+
+def arrivals(bucket: Bucket, since: datetime, until: datetime) -> Iterator[list[Record]]:
+    """Read what is in the objects of some hours, each as one list.
+
+    Firehose names an object by the hour in which the first of its records arrived. Others in it
+    may have come in the next hour, and any may have been predicted earlier.
+
+    Args:
+        bucket: the log.
+        since: within the first of these hours.
+        until: within the hour after the last one.
+
+    What is no record (a delivery cut short, a foreign object) is passed over.
+
+    """
+    since, until = since.astimezone(UTC), until.astimezone(UTC)
+    first, end = keys.inference_hour(since), keys.inference_hour(until)
 
     def get(entry: Entry) -> bytes:
         return bucket.get(entry.key)[0]
 
     with ThreadPoolExecutor(_PREFETCH) as pool:  # S3's latency, not ours, is what it costs
-        while hour <= now:
-            for entries in batched(bucket.list(keys.inference_hour(hour)), _PREFETCH, strict=False):
+        for day in range((until.date() - since.date()).days + 1):
+            listed = bucket.list(keys.inference_day(since + timedelta(days=day)))
+            wanted = (entry for entry in listed if first <= entry.key < end)
+            for entries in batched(wanted, _PREFETCH, strict=False):
                 for entry, content in zip(entries, pool.map(get, entries), strict=True):
-                    found = _parse(entry.key, content)
-                    records = [r for r in found if oldest <= r["predicted_at"] <= newest]
-                    if records:
-                        yield records
-            hour += timedelta(hours=1)
+                    yield [*_parse(entry.key, content)]
 
 
 def _parse(key: str, content: bytes) -> Iterator[Record]:
@@ -128,11 +148,18 @@ def _text(key: str, content: bytes) -> bytes:
 def _is_record(record: Any) -> bool:
     return (
         isinstance(record, dict)
-        and isinstance(record.get("predicted_at"), str)
+        and _is_time(record.get("predicted_at"))
         and isinstance(record.get("model_version"), str)
         and isinstance(record.get("churn_probability"), float | int)
         and isinstance(record.get("customer"), dict)
     )
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
 
 
 def _batches(records: Sequence[Record]) -> Iterator[list[bytes]]:

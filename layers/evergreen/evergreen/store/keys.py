@@ -14,6 +14,7 @@ POINTER = "models/current.json"
 MANIFEST = "manifest.json"
 PROMOTIONS = "promotions/"
 RETRAIN_LOCK = "locks/retrain.json"
+SET_ASIDE = "set-aside/"
 
 # log bucket
 INFERENCE = "inference/"
@@ -30,9 +31,24 @@ def promotion(moved_at: datetime, version: str) -> str:
     return f"{PROMOTIONS}{moved_at:%Y%m%dT%H%M%S.%fZ}-{version}.json"
 
 
+def set_aside(etag: str) -> str:
+    """The key of the note that a labelled file is not learned from."""
+    return f"{SET_ASIDE}{etag.strip('"')}.json"
+
+
+def waiting(version: str) -> str:
+    """The key of the note on data that waits, as the champion of this version holds on it."""
+    return f"waiting/{version}.json"
+
+
 def inference_hour(hour: datetime) -> str:
     """The prefix under which Firehose puts what it received within one hour (UTC)."""
     return f"{INFERENCE}{hour:%Y/%m/%d/%H}/"
+
+
+def inference_day(day: datetime) -> str:
+    """The prefix of all hours of one day (UTC)."""
+    return f"{INFERENCE}{day:%Y/%m/%d}/"
 
 
 def drift_report(checked_at: datetime) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
-from evergreen.errors import ConflictError, NotFoundError
+from evergreen.errors import BusyError, ConflictError, NotFoundError
 from evergreen.store.s3 import Bucket
 
 
@@ -24,7 +24,7 @@ def hold(
         patience: how long to wait for it to become free.
 
     Raises:
-        ConflictError: somebody else holds it.
+        BusyError: somebody else holds it.
 
     """
     deadline = time.monotonic() + patience.total_seconds()
@@ -32,9 +32,9 @@ def hold(
         try:
             etag = _take(bucket, key, _note(owner, datetime.now(UTC) + limit))
             break
-        except ConflictError:
+        except ConflictError as error:
             if time.monotonic() >= deadline:
-                raise
+                raise BusyError(str(error)) from error
             time.sleep(0.2)
     try:
         yield

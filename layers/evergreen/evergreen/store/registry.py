@@ -3,20 +3,33 @@
 Versions are immutable and complete: the manifest is written last, and a version without one does
 not exist. `models/current.json` names the champion. It moves only by a write that is conditional
 on what the mover saw, and every move is kept under `promotions/`; rolling back is one more move.
+
+Who serves is decided here for all: predictor, drift check and gate take the champion from
+`Registry.champion`, which reads the same files and passes over the same broken versions.
 """
 
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
+from typing import Literal
 
 from evergreen.errors import ConflictError, CorruptModelError, NoModelError, NotFoundError
+from evergreen.models import artifact
 from evergreen.models.artifact import Artifact, Manifest
 from evergreen.store import keys
 from evergreen.store.s3 import Bucket
 
+MoveKind = Literal["promotion", "rollback"]
+
 logger = logging.getLogger(__name__)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +40,8 @@ class Move:
     previous: str | None
     moved_at: str
     reason: str
+    kind: MoveKind = "promotion"
+    """A rollback says that what served since its version was promoted shall not serve again."""
 
     @classmethod
     def parse(cls, text: bytes) -> "Move":
@@ -64,6 +79,8 @@ class Registry:
     """The versions in a bucket."""
 
     bucket: Bucket
+    clock: Callable[[], datetime] = field(default=_now, compare=False)
+    """Tells when a move is made."""
 
     def pointer(self) -> Pointer:
         """Return the pointer; raises NoModelError where nothing was ever promoted."""
@@ -86,33 +103,51 @@ class Registry:
 
     def fetch(self, version: str, names: Iterable[str]) -> Artifact:
         """Return a version with these of its files; raises NotFoundError where one is gone."""
-        files = {name: self.bucket.get(keys.model_file(version, name))[0] for name in names}
-        return Artifact(self.manifest(version), files)
+        wanted = [keys.MANIFEST, *names]
+        with ThreadPoolExecutor(len(wanted)) as pool:  # a cold start waits for one of them, not all
+            found = pool.map(lambda n: self.bucket.get(keys.model_file(version, n))[0], wanted)
+            manifest, *contents = found
+        return Artifact(Manifest.parse(manifest), dict(zip(wanted[1:], contents, strict=True)))
 
-    def first_sound[T](
-        self, pointer: Pointer, names: Iterable[str], load: Callable[[Artifact], T]
-    ) -> T:
+    def champion[T](self, load: Callable[[Artifact], T], pointer: Pointer | None = None) -> T:
         """Load the champion or, where it is refused, the latest version before it that is not.
 
+        A version that was rolled back is not gone back to.
+
         Args:
-            pointer: names the champion.
-            names: the files of a version that are needed.
-            load: makes of them what is wanted; raises CorruptModelError to refuse them.
+            load: makes of a version, whose files are `artifact.CHAMPION` and what was published,
+                whatever is wanted; raises CorruptModelError to refuse it.
+            pointer: names the champion; else it is read.
 
         Raises:
+            NoModelError: nothing was ever promoted.
             CorruptModelError: every version was refused.
 
         """
-        names, refused = tuple(names), set[str]()
-        for version in self._champions(pointer):
-            if version in refused:
-                continue
+        refused: list[str] = []
+        for version in self.succession(pointer or self.pointer()):
             try:
-                return load(self.fetch(version, names))
+                return load(self.fetch(version, artifact.CHAMPION).verify())
             except (CorruptModelError, NotFoundError) as error:
-                refused.add(version)
+                refused.append(version)
                 logger.error("refused a model: %s", error)
         raise CorruptModelError(f"no version can be used; refused: {', '.join(sorted(refused))}")
+
+    def succession(self, pointer: Pointer) -> Iterator[str]:
+        """Name the champion, and then those that served before it, the latest first, each once.
+
+        What a rollback went back from is not among them.
+        """
+        named = set[str]()
+        gone_back_to = None
+        for move in chain([pointer.move], self.history()):  # read only where the first is refused
+            if gone_back_to in (None, move.version):
+                gone_back_to = move.version if move.kind == "rollback" else None
+                before = [] if gone_back_to or not move.previous else [move.previous]
+                for version in (move.version, *before):
+                    if version not in named:
+                        named.add(version)
+                        yield version
 
     def publish(self, manifest: Manifest, files: Mapping[str, bytes]) -> None:
         """Write a version, its manifest last; raises ConflictError where it is complete already."""
@@ -134,13 +169,16 @@ class Registry:
             except CorruptModelError as error:
                 logger.warning("passed over %s: %s", version, error)
 
-    def promote(self, version: str, *, seen: Pointer | None, reason: str) -> Pointer:
+    def promote(
+        self, version: str, *, seen: Pointer | None, reason: str, kind: MoveKind = "promotion"
+    ) -> Pointer:
         """Move the pointer.
 
         Args:
             version: the version that is to serve; it must be complete.
             seen: the pointer that the decision rests on, None where there was none.
             reason: one line for the history.
+            kind: whether this version is better than the one before, or that one was a mistake.
 
         Raises:
             NotFoundError: the version was never completed.
@@ -151,8 +189,9 @@ class Registry:
         move = Move(
             version=version,
             previous=seen.version if seen else None,
-            moved_at=datetime.now(UTC).isoformat(),
+            moved_at=self.clock().isoformat(),
             reason=reason,
+            kind=kind,
         )
         if seen:
             self._remember(seen.move)  # where the mover before us died between its two writes
@@ -179,14 +218,6 @@ class Registry:
                 logger.error("%s; going by the history: %s", error, last.version)
                 return Pointer(last, etag)
             raise
-
-    def _champions(self, pointer: Pointer) -> Iterator[str]:
-        """Name the versions that serve or served, the latest first; some more than once."""
-        yield pointer.version
-        for move in self.history():
-            yield move.version
-            if move.previous:
-                yield move.previous
 
     def _remember(self, move: Move) -> None:
         self.bucket.put(move.key, move.to_bytes())

@@ -9,12 +9,16 @@ from typing import IO, TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from evergreen.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+FAULTS = (BotoCoreError, ClientError)
+"""What any call of AWS may raise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,37 @@
+"""What Evergreen tells whoever listens, on the default event bus."""
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import boto3
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+
+SOURCE = "evergreen"
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """The bus."""
+
+    client: "EventBridgeClient"
+
+    @classmethod
+    def connect(cls) -> Self:
+        """Reach the bus of this account and region."""
+        return cls(boto3.client("events"))
+
+    def publish(self, kind: str, detail: dict[str, Any]) -> None:
+        """Send an event; raises RuntimeError where the bus does not take it.
+
+        Args:
+            kind: its detail-type, "Drift Detected".
+            detail: what happened, which fits into 256 KB.
+
+        """
+        entry = {"Source": SOURCE, "DetailType": kind, "Detail": json.dumps(detail)}
+        answer = self.client.put_events(Entries=[entry])  # type: ignore[list-item]
+        if answer["FailedEntryCount"]:
+            raise RuntimeError(f"EventBridge did not take the event: {answer['Entries'][0]}")
