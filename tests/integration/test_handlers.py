@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -17,11 +17,15 @@ import pytest
 from evergreen.customers.schema import Schema
 from evergreen.models.artifact import Artifact
 from evergreen.store import keys
+from evergreen.store.events import Events
 from evergreen.store.registry import Pointer, Registry
 from evergreen.store.s3 import Bucket
 from local.demo.customers import customers
 from local.demo.source import to_json
 from local.demo.stack import ROOT
+from tests.simulations.gate import flipped, moved
+
+from .conftest import put_history
 
 EVENTS = ROOT / "local/events"
 MODULES = {path.stem for path in ROOT.glob("functions/*/*.py")}
@@ -156,12 +160,19 @@ class FakeBus:
 
 
 def wired_to(app: ModuleType, bus: FakeBus) -> ModuleType:
-    settings, registry, logs, _ = app.wiring()
-    app.wiring = lambda: (settings, registry, logs, bus)  # type: ignore[attr-defined]
+    settings, buckets, _ = app.wiring()
+    events = Events(bus)  # type: ignore[arg-type]
+    app.wiring = lambda: (settings, buckets, events)  # type: ignore[attr-defined]
     return app
 
 
 AT = datetime(2026, 1, 2, 3, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def registry(models: Bucket) -> Registry:
+    """A registry whose champion took office before the drift checks of the sample event."""
+    return Registry(models, clock=lambda: AT - timedelta(days=1))
 
 
 def test_drift_is_reported_announced_and_measured(
@@ -174,13 +185,14 @@ def test_drift_is_reported_announced_and_measured(
     log_predictions(logs, schema, promoted.version, customers(500, seed=3, shift=1.0), AT)
     bus = FakeBus()
     report = wired_to(function("drift"), bus).handler(event("schedule"), Context())
-    assert (report["verdict"], report["rows"]) == ("drift", 500)
+    assert (report["verdict"], report["customers"], report["records"]) == ("drift", 500, 500)
     stored = json.loads(logs.get("drift/2026/01/02/20260102T030405Z.json")[0])
     assert stored["columns"] == json.loads(json.dumps(report["columns"]))
     (entry,) = bus.entries
     assert (entry["Source"], entry["DetailType"]) == ("evergreen", "Drift Detected")
     detail = json.loads(entry["Detail"])
     assert "contract" in detail["drifted"]
+    assert any(kind.startswith("contract = monthly: ") for kind in detail["kinds"])
     assert detail["report"]["key"] == "drift/2026/01/02/20260102T030405Z.json"
     assert '"DriftedShare":[' in capsys.readouterr().out.replace(" ", "")
 
@@ -193,7 +205,22 @@ def test_no_drift_is_reported_and_not_announced(
     report = wired_to(function("drift"), bus).handler(event("schedule"), Context())
     assert (report["verdict"], bus.entries) == ("no_drift", [])
     # another version's answers are no evidence of how this one's are distributed
-    assert "churn_probability" not in {column["name"] for column in report["columns"]}
+    assert report["score"] is None
+
+
+def test_too_few_customers_are_reported_and_not_measured(
+    function: Callable[[str], ModuleType],
+    logs: Bucket,
+    schema: Schema,
+    promoted: Pointer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log_predictions(logs, schema, promoted.version, customers(199, seed=3, shift=1.0), AT)
+    bus = FakeBus()
+    report = wired_to(function("drift"), bus).handler(event("schedule"), Context())
+    assert (report["verdict"], report["drifted_share"], bus.entries) == ("too_few_rows", None, [])
+    assert list(logs.list(keys.DRIFT))
+    assert "DriftedShare" not in capsys.readouterr().out
 
 
 def test_a_bus_that_does_not_take_the_event_is_an_error_and_so_the_check_is_repeated(
@@ -234,3 +261,66 @@ def test_retrain_knows_what_asked_for_it(
     outcome = function("retrain").handler(sample, Context())
     assert outcome["status"] == "promoted"
     assert registry.manifest(outcome["version"]).trigger == trigger
+
+
+def told(bus: FakeBus) -> dict[str, Any]:
+    """The one event that was sent, by its kind."""
+    (entry,) = bus.entries
+    return {entry["DetailType"]: json.loads(entry["Detail"])}
+
+
+def retrain_wired_to(app: ModuleType, bus: FakeBus) -> ModuleType:
+    retraining, _ = app.wiring()
+    app.wiring = lambda: (retraining, Events(bus))  # type: ignore[attr-defined, arg-type]
+    return app
+
+
+def test_drift_without_new_labels_asks_for_them_by_the_kinds_of_customers(
+    function: Callable[[str], ModuleType],
+    learned: Pointer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sample = event("drift-detected")
+    bus = FakeBus()
+    app = retrain_wired_to(function("retrain"), bus)
+    assert app.handler(sample, Context())["status"] == "labels_wanted"
+    detail = told(bus)["Labels Wanted"]
+    assert detail["kinds"] == sample["detail"]["kinds"]
+    assert learned.version in detail["reason"]
+    assert '"LabelsWanted":[1.0]' in capsys.readouterr().out.replace(" ", "")
+
+
+def test_a_suspicious_file_is_told_by_name(
+    function: Callable[[str], ModuleType],
+    data: Bucket,
+    learned: Pointer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    put_history(data, "swapped", flipped(1_500, 9, 1.0))
+    bus = FakeBus()
+    app = retrain_wired_to(function("retrain"), bus)
+    assert app.handler({}, Context())["status"] == "set_aside"
+    assert told(bus)["Source Set Aside"]["files"].keys() == {"training/swapped.csv"}
+    assert '"SourcesSetAside":[1.0]' in capsys.readouterr().out.replace(" ", "")
+
+
+def test_a_version_that_waits_for_a_person_is_told(
+    function: Callable[[str], ModuleType], data: Bucket, learned: Pointer
+) -> None:
+    put_history(data, "crisis", moved(2_000, 9, 1.4))
+    bus = FakeBus()
+    outcome = retrain_wired_to(function("retrain"), bus).handler({}, Context())
+    assert outcome["status"] == "waits"
+    assert told(bus)["Promotion Wanted"] == {
+        "model_version": outcome["version"],
+        "reason": outcome["reason"],
+    }
+
+
+def test_a_training_that_ends_as_it_should_tells_nobody(
+    function: Callable[[str], ModuleType], learned: Pointer
+) -> None:
+    bus = FakeBus()
+    app = retrain_wired_to(function("retrain"), bus)
+    assert app.handler(event("schedule"), Context())["status"] == "skipped"
+    assert bus.entries == []

@@ -45,6 +45,7 @@ def test_every_row_is_answered_as_the_model_does(
     model: Model, table: pd.DataFrame, schema: Schema
 ) -> None:
     summary, good, bad = scored(model, text(table))
+    assert summary.ignored_fields == []
     expected = model.probabilities(model.schema.encode_rows(to_json(table, schema)).matrix)
     assert (summary.scored, summary.rejected, bad) == (50, 0, [])
     assert [float(r["churn_probability"]) for r in good] == pytest.approx(expected, abs=1e-6)
@@ -53,10 +54,29 @@ def test_every_row_is_answered_as_the_model_does(
 
 
 def test_columns_that_the_schema_does_not_know_are_kept(model: Model, table: pd.DataFrame) -> None:
-    noted = table.assign(note='said "no", then\nyes')
-    _, good, _ = scored(model, text(noted))
+    noted = table.assign(note='said "no", then\nyes', churned="no")
+    summary, good, _ = scored(model, text(noted))
     assert list(good[0]) == [*noted.columns, *ADDED]
     assert good[0]["note"] == 'said "no", then\nyes'
+    assert summary.ignored_fields == ["churned", "note"]
+
+
+def test_a_column_of_which_nothing_need_be_known_may_be_left_out(
+    model: Model, table: pd.DataFrame
+) -> None:
+    without = table.drop(columns=["satisfaction", "customer_id"])
+    summary, good, _ = scored(model, text(without))
+    _, empty, _ = scored(model, text(table.assign(satisfaction="")))
+    assert summary.scored == 50
+    assert [r["churn_probability"] for r in good] == [r["churn_probability"] for r in empty]
+
+
+def test_a_column_whose_name_is_a_slip_is_told(model: Model, table: pd.DataFrame) -> None:
+    renamed = table.rename(columns={"satisfaction": "Satisfacton"})
+    with pytest.raises(
+        TableError, match=r"column 'Satisfacton' is not .*; did you mean 'satisfaction'"
+    ):
+        scored(model, text(renamed))
 
 
 def test_rows_that_do_not_fit_keep_their_cells_and_say_why(

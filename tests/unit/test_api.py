@@ -115,6 +115,30 @@ def test_one_bad_row_is_named_and_nothing_is_predicted(
     (error,) = answer.json()["errors"]
     assert (error["index"], error["field"]) == (7, "contract")
     assert error["message"].startswith("expected one of 'monthly'")
+    assert answer.json()["detail"].startswith("customer 7 (counted from 0), field 'contract': ")
+    assert shipped == []
+
+
+def test_a_field_that_the_model_does_not_know_yet_is_named_and_logged(
+    api: TestClient, shipped: list[Record], customers: list[dict[str, Any]]
+) -> None:
+    newer, labelled = customers[0] | {"newsletter": True}, customers[1] | {"churned": "no"}
+    answers = api.post("/predict/batch", json=[newer, labelled, customers[2]])
+    assert [p["ignored_fields"] for p in answers.json()["predictions"]] == [
+        ["newsletter"],
+        ["churned"],
+        [],
+    ]
+    assert [record["customer"] for record in shipped] == [newer, *customers[1:3]]
+
+
+def test_a_slip_is_a_problem_that_names_what_was_meant(
+    api: TestClient, shipped: list[Record], customers: list[dict[str, Any]]
+) -> None:
+    customers[0]["satisfacton"] = customers[0].pop("satisfaction")
+    answer = api.post("/predict", json=customers[0])
+    problem(answer, 422, "did you mean 'satisfaction'?")
+    assert [(e["index"], e["field"]) for e in answer.json()["errors"]] == [(0, "satisfacton")]
     assert shipped == []
 
 
@@ -139,7 +163,7 @@ def problem(answer: Any, status: int, detail: str) -> None:
         ("/predict/batch", "{}", 400, "must be a JSON list"),
         ("/predict/batch", "[]", 400, "1 to 1,000 customers, not 0"),
         ("/predict/batch", json.dumps([{}] * 1001), 400, "1 to 1,000 customers, not 1,001"),
-        ("/predict/batch", "[{}, 3]", 400, "customer 1 must be a JSON object"),
+        ("/predict/batch", "[{}, 3]", 400, "customer 1 (counted from 0) must be a JSON object"),
         ("/nowhere", "{}", 404, "/nowhere"),
         ("/health", "{}", 405, "POST /health"),
     ],
@@ -183,6 +207,8 @@ def test_the_model_is_described(api: TestClient, model: Model) -> None:
     assert described["version"] == model.version
     assert described["trained_at"] == model.manifest.created
     assert described["schema"] == model.schema.document
+    assert described["warnings"] == model.manifest.warnings
+    assert described["history"] == model.manifest.history
     assert described["metrics"]["held_out"]["roc_auc"] > 0.5
     assert described["promotions"][0]["version"] == model.version
 
@@ -204,6 +230,15 @@ def test_every_reference_of_the_description_leads_somewhere(api: TestClient) -> 
     for name in {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}:
         assert name in described["components"]["schemas"]
     assert set(described["paths"]) == {"/predict", "/predict/batch", "/model", "/health", "/ready"}
+
+
+def test_the_example_of_every_body_is_answered_and_all_of_it_is_used(api: TestClient) -> None:
+    schemas = api.get("/openapi.json").json()["components"]["schemas"]
+    (customer,) = schemas["Customer"]["examples"]
+    one = api.post("/predict", json=customer)
+    assert (one.status_code, one.json()["ignored_fields"]) == (200, [])
+    batch = api.post("/predict/batch", json=[customer])
+    assert (batch.status_code, len(batch.json()["predictions"])) == (200, 1)
 
 
 def test_the_page_needs_nothing_from_elsewhere(api: TestClient) -> None:

@@ -6,7 +6,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from evergreen.statistics import evaluation
-from evergreen.statistics.evaluation import Labels, Scores
 
 LEFT = np.array([True, True, False, False, False])
 SCORES = np.array([0.9, 0.4, 0.6, 0.2, 0.1])
@@ -18,6 +17,7 @@ def test_metrics_equal_those_worked_out_by_hand() -> None:
     found = evaluation.metrics(LEFT, SCORES, threshold=0.5)
     assert found["rows"] == 5
     assert found["churn_rate"] == pytest.approx(0.4)
+    assert found["mean_predicted"] == pytest.approx(0.44)
     assert found["roc_auc"] == pytest.approx(5 / 6)
     assert found["pr_auc"] == pytest.approx((1 + 2 / 3) / 2)
     assert found["brier"] == pytest.approx((0.01 + 0.36 + 0.36 + 0.04 + 0.01) / 5)
@@ -52,40 +52,29 @@ def test_no_threshold_has_a_higher_f1_than_the_best(rows: list[tuple[bool, float
     assert f1(best) == pytest.approx(max(f1(t) for t in np.unique(scores)))
 
 
-def some(rows: int, seed: int = 0) -> tuple[Labels, Scores]:
-    rng = np.random.default_rng(seed)
-    scores = rng.random(rows)
-    return rng.random(rows) < scores, scores
+def test_the_calibration_error_equals_one_worked_out_by_hand() -> None:
+    left = np.array([True, False, False, False, True, True, False, True])
+    scores = np.array([0.1, 0.1, 0.2, 0.2, 0.7, 0.8, 0.8, 0.9])
+    # halves: 0.15 predicted and 0.25 observed, 0.8 predicted and 0.75 observed
+    assert evaluation.calibration_error(left, scores, bins=2) == pytest.approx(0.075)
 
 
-def test_a_model_is_no_worse_than_itself() -> None:
-    left, scores = some(500)
-    comparison = evaluation.compare(left, scores, scores)
-    assert comparison.no_worse
-    assert comparison.worse_by_at_most == 0
+def test_a_model_that_says_what_happens_is_calibrated_and_one_that_doubles_it_is_not() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.random(20_000) / 2
+    left = rng.random(20_000) < scores
+    # by chance a bin of 2,000 is off by about sqrt(0.25 * 0.75 / 2,000) = 0.01, in the mean 0.008
+    assert evaluation.calibration_error(left, scores) < 0.015
+    assert evaluation.calibration_error(left, 2 * scores) == pytest.approx(0.25, abs=0.015)
 
 
-def test_a_worse_model_is_found_out_and_a_better_one_is_let_through() -> None:
-    left, scores = some(1_000)
-    worse = np.full(1_000, left.mean())
-    assert not evaluation.compare(left, scores, worse).no_worse
-    assert evaluation.compare(left, worse, scores).no_worse
-
-
-def test_a_model_that_could_be_worse_by_chance_is_not_let_through() -> None:
-    left, scores = some(60)
-    noisy = np.clip(scores + np.random.default_rng(1).normal(0, 0.2, 60), 0.01, 0.99)
-    assert not evaluation.compare(left, scores, noisy).no_worse
-
-
-def test_the_same_comparison_comes_out_the_same() -> None:
-    left, scores = some(300)
-    assert evaluation.compare(left, scores, scores**2) == evaluation.compare(
-        left, scores, scores**2
-    )
-
-
-def test_a_certain_and_wrong_answer_costs_much_but_not_infinitely_much() -> None:
-    left, scores = some(300)
-    certain = np.where(left, 0.0, 1.0)
-    assert np.isfinite(evaluation.compare(left, scores, certain).worse_by_at_most)
+@given(judged, st.randoms())
+def test_the_calibration_error_does_not_depend_on_the_order_of_ties(
+    rows: list[tuple[bool, float]], order: Random
+) -> None:
+    errors = []
+    for some in (rows, order.sample(rows, len(rows))):
+        left, scores = (np.array(side) for side in zip(*some, strict=True))
+        errors.append(evaluation.calibration_error(left, scores))
+    assert errors[0] == pytest.approx(errors[1])
+    assert 0 <= errors[0] <= 1

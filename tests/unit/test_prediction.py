@@ -7,7 +7,8 @@ import pytest
 
 from evergreen.customers.schema import Schema
 from evergreen.errors import InvalidRows
-from evergreen.jobs.prediction import DIGITS, predict, records, risk
+from evergreen.jobs.prediction import predict, records
+from evergreen.models.answers import DIGITS, risk
 from evergreen.models.model import Model
 from local.demo.source import to_json
 
@@ -15,23 +16,6 @@ from local.demo.source import to_json
 @pytest.fixture
 def given(frame: pd.DataFrame, schema: Schema) -> list[dict[str, Any]]:
     return to_json(frame.head(40), schema)
-
-
-@pytest.mark.parametrize(
-    ("probability", "band"),
-    [
-        (0, "low"),
-        (0.199999, "low"),
-        (0.2, "medium"),
-        (0.399999, "medium"),
-        (0.4, "high"),
-        (1, "high"),
-    ],
-)
-def test_the_band_is_high_from_the_threshold_and_medium_from_half_of_it(
-    probability: float, band: str
-) -> None:
-    assert risk(probability, 0.4) == band
 
 
 def test_the_decision_and_the_band_follow_from_the_numbers_that_are_given(
@@ -72,14 +56,26 @@ def test_one_wrong_customer_is_named_and_nobody_is_answered(
     model: Model, given: list[dict[str, Any]]
 ) -> None:
     given[3] |= {"contract": "eternal", "monthly_fee": -1}
-    given[5] |= {"nickname": "Al"}
-    with pytest.raises(InvalidRows, match=r"row 3, field 'contract': .* \(and 2 more\)") as raised:
+    given[5]["satisfacton"] = given[5].pop("satisfaction")
+    first = r"customer 3 \(counted from 0\), field 'contract': .* \(and 2 more\)"
+    with pytest.raises(InvalidRows, match=first) as raised:
         predict(model, given)
     assert [(p.row, p.field) for p in raised.value.problems] == [
         (3, "contract"),
         (3, "monthly_fee"),
-        (5, "nickname"),
+        (5, "satisfacton"),
     ]
+
+
+def test_fields_that_the_model_does_not_know_are_named_and_change_nothing(
+    model: Model, given: list[dict[str, Any]]
+) -> None:
+    more = [customer | {"newsletter": True, "churned": "no", "app": None} for customer in given]
+    known, answers = predict(model, given), predict(model, [*more[:20], *given[20:]])
+    assert {answer.ignored_fields for answer in known} == {()}
+    assert [a.ignored_fields for a in answers[:20]] == [("app", "churned", "newsletter")] * 20
+    assert {answer.ignored_fields for answer in answers[20:]} == {()}
+    assert [a.churn_probability for a in answers] == [a.churn_probability for a in known]
 
 
 def test_nobody_is_answered_with_nothing(model: Model) -> None:
@@ -90,10 +86,33 @@ def test_a_record_holds_the_answer_and_the_customer_as_given(
     model: Model, given: list[dict[str, Any]]
 ) -> None:
     answers = predict(model, given)
-    for answer, customer, record in zip(answers, given, records(answers, given), strict=True):
+    logged = records(model.schema, answers, given)
+    for answer, customer, record in zip(answers, given, logged, strict=True):
         assert record["customer"] == customer
         for name in ("prediction_id", "model_version", "churn_probability"):
             assert record[name] == getattr(answer, name)
         passed = datetime.now(UTC) - datetime.fromisoformat(record["predicted_at"])
         assert timedelta(0) <= passed < timedelta(seconds=10)
         assert json.loads(json.dumps(record)) == record
+
+
+def test_a_record_keeps_short_scalars_that_the_model_does_not_know_and_no_outcome(
+    model: Model, given: list[dict[str, Any]]
+) -> None:
+    kept = {"newsletter": True, "visits": 3, "score": 0.5, "city": "x" * 256, "mood": None}
+    lost = {"churned": "yes", "essay": "x" * 257, "tags": ["a"], "address": {}, "n" * 257: 1}
+    (record,) = records(
+        model.schema, predict(model, [given[0] | kept | lost]), [given[0] | kept | lost]
+    )
+    assert record["customer"] == given[0] | kept
+
+
+def test_a_record_never_outgrows_what_firehose_takes(
+    model: Model, given: list[dict[str, Any]]
+) -> None:
+    many = given[0] | {f"{'ü' * 250}{n:06}": "ü" * 256 for n in range(5_000)}
+    (answer,) = predict(model, [many])
+    (record,) = records(model.schema, [answer], [many])
+    assert len(answer.ignored_fields) == 5_000
+    assert record["customer"].keys() > given[0].keys()
+    assert len(json.dumps(record, ensure_ascii=False).encode()) < 1_000 * 1_024

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -123,6 +125,16 @@ def test_a_file_of_nothing_but_ragged_rows_is_rejected_row_by_row(
     summary, _, rejected = score(model, header + b"a,b\n" * 3)
     assert (summary.scored, summary.rejected) == (0, 3)
     assert rejected[0]["reason"] == "the row has 2 cells, the header 15"
+
+
+def test_a_header_that_names_no_feature_is_no_table_of_customers(model: Model) -> None:
+    document = json.loads(json.dumps(model.schema.document))
+    for field in document["fields"]:
+        field.get("constraints", {}).pop("required", None)
+    forgiving = replace(model, schema=Schema(document))
+    for header in ("", "customer_id,note\n", "customer_id;satisfaction\n"):
+        with pytest.raises(TableError, match="the header lacks tenure_months, contract"):
+            score(forgiving, header.encode())
 
 
 @pytest.mark.parametrize("count", [4_999, 5_000, 5_001, 10_001])

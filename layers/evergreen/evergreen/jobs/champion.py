@@ -5,8 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from threading import Lock
 
-from evergreen.errors import CorruptModelError, NotFoundError
-from evergreen.models.artifact import SERVING
+from evergreen.errors import CorruptModelError
 from evergreen.models.model import Model
 from evergreen.store.registry import Pointer, Registry
 
@@ -64,24 +63,24 @@ class Champion:
 
     def _load(self, now: float) -> Model:
         self._pointer = self.registry.pointer()
-        self._model = self.registry.first_sound(self._pointer, SERVING, Model.load)
+        self._model = self.registry.champion(Model.load, self._pointer)
         self._looked_at = now
         logger.info("serving %s", self._model.version)
         return self._model
 
     def _follow(self, now: float) -> None:
-        """Swap to the version that the pointer names now, if it moved and that version is sound."""
+        """Swap to the version that the pointer names now, if it moved and a version is sound."""
         self._looked_at = now
         moved: Pointer | None = None
         try:
             moved = self.registry.pointer_if_moved(self._pointer) if self._pointer else None
             if moved is None:
                 return
-            self._model = Model.load(self.registry.fetch(moved.version, SERVING))
+            self._model = self.registry.champion(Model.load, moved)
             self._pointer = moved
-            logger.info("serving %s", moved.version)
-        except (CorruptModelError, NotFoundError) as error:
+            logger.info("serving %s", self._model.version)
+        except CorruptModelError as error:
             self._pointer = moved or self._pointer  # tell it once, and wait for the next move
-            logger.error("refused a model, so the one before it serves on: %s", error)
+            logger.error("the model in memory serves on: %s", error)
         except Exception:  # S3 is slow or away: what is in memory still answers
             logger.exception("the pointer could not be read; the model in memory serves on")

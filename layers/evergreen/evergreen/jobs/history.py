@@ -1,53 +1,86 @@
-"""Labelled history: the CSVs under `training/` of the data bucket, and who is held out of them.
+"""Labelled history: the CSVs under `training/` of the data bucket, in the order they arrived."""
 
-A row is held out by a hash of its primary key, so the same customer is held out in every training.
-No version has ever learned from a held-out row, and any two can be compared fairly on them.
-"""
-
-import csv
-import io
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import accumulate, chain, pairwise, repeat
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 
+from evergreen.customers.identity import contents, identities, keyless
 from evergreen.customers.schema import Matrix, Schema
-from evergreen.customers.table import check_header
-from evergreen.errors import InputError, Problem, TableError
+from evergreen.customers.table import Table
+from evergreen.errors import InputError, Problem
+from evergreen.jobs.cohort import TOGETHER, Cohort, Columns, Integers, Rows, latest, recency
 from evergreen.models.artifact import sha256
+from evergreen.models.known import Known
 from evergreen.models.training import Labelled
 from evergreen.store import keys
 from evergreen.store.s3 import Bucket
 
-HELD_OUT_OF = 5
-"""One customer in so many is held out."""
+if TYPE_CHECKING:
+    import pandas as pd
+
+_CHUNK = 50_000  # rows that are encoded at a time: as Python's numbers they take a lot of memory
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The schema or a labelled file, as a listing shows it."""
+
+    key: str
+    etag: str
+    modified: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What there is to learn from, as a listing shows it: the schema and the CSVs, with ETags."""
+    """What there is to learn from, in order of arrival."""
 
-    etags: Mapping[str, str]
+    found: tuple[Source, ...]
 
     @classmethod
-    def find(cls, bucket: Bucket) -> "Sources":
+    def find(cls, bucket: Bucket) -> Self:
         """List the schema and the labelled files."""
-        found = {e.key: e.etag for e in bucket.list(keys.TRAINING)}
-        return cls(
-            {k: v for k, v in found.items() if k == keys.TRAINING_SCHEMA or k.endswith(".csv")}
+        return cls.of(
+            Source(entry.key, entry.etag, entry.modified)
+            for entry in bucket.list(keys.TRAINING)
+            if entry.key == keys.TRAINING_SCHEMA or entry.key.endswith(".csv")
         )
+
+    @classmethod
+    def of(cls, found: Iterable[Source]) -> Self:
+        """Order sources by their arrival; those of the same second, by their names."""
+        return cls(tuple(sorted(found, key=lambda source: (source.modified, source.key))))
+
+    def without(self, etags: Collection[str]) -> "Sources":
+        """Leave out labelled files by what is in them, whatever their names."""
+        schema = keys.TRAINING_SCHEMA
+        return Sources(tuple(s for s in self.found if s.key == schema or s.etag not in etags))
+
+    @property
+    def etags(self) -> dict[str, str]:
+        """The ETag of each key."""
+        return {source.key: source.etag for source in self.found}
 
     @property
     def tables(self) -> list[str]:
-        """The keys of the labelled files."""
-        return [key for key in self.etags if key.endswith(".csv")]
+        """The keys of the labelled files, in order of arrival."""
+        return [source.key for source in self.found if source.key != keys.TRAINING_SCHEMA]
+
+    @property
+    def arrivals(self) -> list[int]:
+        """For each of the `tables`, which arrival it was part of; see `cohort.TOGETHER`."""
+        times = [source.modified for source in self.found if source.key != keys.TRAINING_SCHEMA]
+        apart = [b - a > TOGETHER for a, b in pairwise(times)]
+        return [0, *accumulate(map(int, apart))] if times else []
 
     @property
     def complete(self) -> bool:
         """Whether there is a schema and at least one labelled file."""
-        return keys.TRAINING_SCHEMA in self.etags and bool(self.tables)
+        return len(self.found) > len(self.tables) > 0
 
     @property
     def fingerprint(self) -> str:
@@ -59,83 +92,138 @@ class Sources:
 class History:
     """All labelled rows, as text."""
 
-    frame: pd.DataFrame
-    """One row a customer, every cell as it stands in its file."""
-    source: npt.NDArray[np.object_]
-    """Shape (rows,): the key of the file that each row is from."""
-    row: npt.NDArray[np.int64]
-    """Shape (rows,): its number in that file; the first customer is row 1."""
+    columns: Columns
+    """For each column its cells, None where the row's file has no such column."""
+    files: tuple[str, ...]
+    """The names of the files, in order of arrival."""
+    source: Integers
+    """Shape (rows,): the file of each row, as its place in `files`."""
+    line: Integers
+    """Shape (rows,): where it ends in that file; the header is line 1."""
+    arrivals: Sequence[int]
+    """For each file which arrival it was part of; they are numbered in order."""
 
     @classmethod
-    def read(cls, bucket: Bucket, schema: Schema, tables: list[str]) -> "History":
-        """Read labelled files; raises TableError where one is no CSV that fits the schema."""
-        return cls.of({key: read_table(bucket.get(key)[0], key, schema) for key in tables})
+    def read(cls, bucket: Bucket, schema: Schema, sources: Sources) -> Self:
+        """Read the labelled files; raises TableError where one does not fit the schema."""
+        tables = [Table.read(bucket.get(key)[0], key, schema) for key in sources.tables]
+        return cls.join(tables, sources.arrivals)
 
     @classmethod
-    def of(cls, frames: Mapping[str, pd.DataFrame]) -> "History":
-        """Put tables together, each given by the name of its file."""
+    def of(cls, frames: "Mapping[str, pd.DataFrame]") -> Self:
+        """Take data frames of text for files that came one after the other, each by its name."""
+        tables = [
+            Table(name, {str(c): frame[c].tolist() for c in frame}, range(2, len(frame) + 2))
+            for name, frame in frames.items()
+        ]
+        return cls.join(tables, range(len(tables)))
+
+    @classmethod
+    def join(cls, tables: Sequence[Table], arrivals: Sequence[int]) -> Self:
+        """Put tables together, given in order of arrival, with the number of each one's arrival."""
+        sizes = [len(table.lines) for table in tables]
+        names = dict.fromkeys(chain.from_iterable(table.columns for table in tables))
+
+        def cells(name: str) -> Iterable[str | None]:
+            for table, size in zip(tables, sizes, strict=True):
+                yield from table.columns.get(name) or repeat(None, size)
+
         return cls(
-            frame=pd.concat(frames.values(), ignore_index=True).fillna(""),
-            source=np.repeat(np.array(list(frames), dtype=object), [*map(len, frames.values())]),
-            row=np.concatenate([np.arange(1, len(frame) + 1) for frame in frames.values()]),
+            columns={name: list(cells(name)) for name in names},
+            files=tuple(table.name for table in tables),
+            source=np.repeat(np.arange(len(tables)), sizes),
+            line=np.fromiter(chain.from_iterable(t.lines for t in tables), np.int64, sum(sizes)),
+            arrivals=arrivals,
         )
 
-    def encode(self, schema: Schema) -> Matrix:
-        """Encode every row by any schema; what that schema does not know is missing or unseen."""
-        return schema.encode(self._columns(), len(self.frame)).matrix
-
     def labelled(self, schema: Schema) -> Labelled:
-        """Encode every row by the schema that it must fit.
+        """Return the customers of `cohort` where there is no champion yet."""
+        return self.cohort(schema).labelled
+
+    def cohort(self, schema: Schema, known: Known | None = None) -> Cohort:
+        """Find the customers behind the rows, by the schema that every row must fit.
+
+        Args:
+            schema: what the rows are read by.
+            known: what the champion knew; without one, every customer is fresh.
 
         Raises:
-            InputError: a row does not; the message names file, row, column and what was expected.
+            InputError: a row does not fit, and the message names file, line, column and what was
+                expected; or the primary key does not tell customers apart.
 
         """
-        matrix, problems = schema.encode(self._columns(), len(self.frame))
-        left, unlabelled = schema.labels(self.frame[schema.target])
+        matrix, churned = self._encode(schema)
+        arguments = (schema, self.columns, len(self.line))
+        rows = Rows(
+            identity=identities(*arguments),
+            contents=contents(*arguments, churned),
+            keyless=keyless(*arguments),
+            churned=churned,
+            source=self.source,
+            line=self.line,
+            files=self.files,
+        )
+        rows.check_key(schema.primary_key)
+        people = rows.people()
+        chosen = latest(people)
+        held_out, source = rows.held_out[chosen], self.source[chosen]
+        seen = rows.contents
+        known = known or Known.nothing(schema)
+        if known.schema.document != schema.document:
+            seen = contents(known.schema, self.columns, len(self.line), churned)
+        learned, put_aside = (np.isin(seen[chosen], k) for k in (known.learned, known.held_out))
+        fresh = ~(learned | put_aside)
+        arrival = np.array(self.arrivals, dtype=np.int64)[source]
+        recent, age = recency(fresh, arrival, max(self.arrivals, default=-1) + 1)
+        return Cohort(
+            labelled=Labelled(matrix[chosen], churned[chosen], held_out, recent, age),
+            source=np.array(self.files, dtype=np.object_)[source],
+            fresh=fresh,
+            known_held_out=held_out & put_aside & ~learned,
+            known=Known.of(schema, rows.contents, rows.held_out),
+            census=rows.census(people),
+            warnings=(*rows.warnings(schema.primary_key), *self._absent(schema)),
+            columns=self.columns,
+            rows=chosen,
+        )
+
+    def _encode(self, schema: Schema) -> tuple[Matrix, Any]:
+        """Encode every row, and say who left; raises InputError where a row does not fit."""
+        parts, problems = [], []
+        for start in range(0, len(self.line), _CHUNK):
+            end = min(start + _CHUNK, len(self.line))
+            chunk = {
+                name: self.columns[name][start:end]
+                for name in schema.feature_names
+                if name in self.columns
+            }
+            matrix, wrong = schema.encode(chunk, end - start)
+            parts.append(matrix)
+            problems += [problem._replace(row=start + problem.row) for problem in wrong]
+        churned, unlabelled = schema.labels(self.columns[schema.target])
         if problems or unlabelled:
             raise InputError(self._explain([*problems, *unlabelled]))
-        everyone = np.ones(len(left), dtype=np.bool_)
-        return Labelled(matrix, left, self._held_out(schema), everyone, np.zeros(len(left)))
-
-    def _held_out(self, schema: Schema) -> npt.NDArray[np.bool_]:
-        key = self.frame[list(schema.primary_key or schema.feature_names)]
-        hashes = pd.util.hash_pandas_object(key, index=False, categorize=False)
-        return np.asarray(hashes.to_numpy(dtype=np.uint64) % HELD_OUT_OF == 0)
-
-    def _columns(self) -> dict[str, list[str]]:
-        return {str(name): column.tolist() for name, column in self.frame.items()}
+        return np.concatenate([np.empty((0, len(schema.features)), np.float32), *parts]), churned
 
     def _explain(self, problems: list[Problem]) -> str:
         first = problems[0]
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         return (
-            f"{self.source[first.row]}, row {self.row[first.row]}, column {first.field!r}:"
-            f" {first.message}{more}"
+            f"{self.files[self.source[first.row]]}, line {self.line[first.row]}, column"
+            f" {first.field!r}: {first.message}{more}"
         )
 
-
-def read_table(content: bytes, name: str, schema: Schema) -> pd.DataFrame:
-    """Read a labelled CSV, every cell as text.
-
-    Raises:
-        TableError: it is not a CSV in UTF-8, or lacks the target or a feature; `name` is in the
-            message.
-
-    """
-    reader = csv.reader(
-        io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline=""), strict=True
-    )
-    try:
-        header = next(reader, [])
-        check_header(header, (schema.target, *schema.primary_key, *schema.feature_names))
-        rows = [row for row in reader if row]  # an empty line is no customer
-    except TableError as error:
-        raise TableError(f"{name}: {error}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise TableError(f"{name} is not a CSV in UTF-8: {error}") from None
-    for number, row in enumerate(rows, start=1):
-        if len(row) != len(header):
-            which = "fewer" if len(row) < len(header) else "more"
-            raise TableError(f"{name}, row {number} has {which} cells than the header")
-    return pd.DataFrame(rows, columns=header, dtype=str)
+    def _absent(self, schema: Schema) -> Iterable[str]:
+        """Say which optional columns a file lacks."""
+        present, starts = np.unique(self.source, return_index=True)
+        for name in schema.feature_names:
+            cells = self.columns.get(name) or [None] * len(self.line)
+            files = [
+                self.files[f] for f, s in zip(present, starts, strict=True) if cells[s] is None
+            ]
+            if files:
+                more = f" (and {len(files) - _SHOWN} more)" if len(files) > _SHOWN else ""
+                yield (
+                    f"{name!r} is no column of {', '.join(files[:_SHOWN])}{more};"
+                    " it counts as missing there"
+                )

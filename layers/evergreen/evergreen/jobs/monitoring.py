@@ -1,59 +1,90 @@
-"""The drift check: what was predicted lately against what the champion was trained on."""
+"""The drift check: who was predicted for lately against whom the champion was chosen for."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-import numpy as np
-
-from evergreen.customers.schema import Schema
+from evergreen.jobs.population import Population
 from evergreen.models import artifact
-from evergreen.models.artifact import Artifact
-from evergreen.statistics.drift import Baseline, Counts, Report, Thresholds, compare
-from evergreen.store import inference_log
-from evergreen.store.inference_log import Record
+from evergreen.models.reference import Reference
+from evergreen.settings import Thresholds
+from evergreen.statistics.baseline import Baseline
+from evergreen.statistics.drift import Report, judge
+from evergreen.statistics.kinds import kinds
 from evergreen.store.registry import Registry
 from evergreen.store.s3 import Bucket
+
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A drift report and the model version whose baseline it rests on."""
+    """A drift report, and what it rests on."""
 
     model_version: str
+    """The version whose baseline it is."""
+    window_start: datetime
+    window_end: datetime
+    records: int
+    """How many predictions were made in the window."""
+    sampled: float
+    """The share of the customers that were looked at: 1, or that of a random sample."""
+    kinds: tuple[str, ...]
+    """Which kinds of customers there are more of than before."""
     report: Report
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the check as the JSON document that is stored: one object, without the nesting."""
+        return {
+            "model_version": self.model_version,
+            "window_start": self.window_start.isoformat(),
+            "window_end": self.window_end.isoformat(),
+            "records": self.records,
+            "sampled": self.sampled,
+            "kinds": self.kinds,
+            **self.report.as_dict(),
+        }
 
 
 def check(
-    registry: Registry, logs: Bucket, thresholds: Thresholds, window: timedelta, now: datetime
+    registry: Registry,
+    logs: Bucket,
+    thresholds: Thresholds,
+    window: timedelta,
+    max_window: timedelta,
+    now: datetime,
 ) -> Check:
-    """Compare the predictions of a window of time with the champion's baseline.
+    """Compare the customers of a window of time with the champion's baseline.
 
-    Where the champion's files are broken, it is that of the version before it, which then serves.
+    A customer counts once, by the latest prediction in the window. Where there are too few of them
+    the window grows back, day by day. It never reaches back beyond the last move of the pointer:
+    the champion was chosen for the customers of that day, whom the window would else be full of.
 
-    Every customer counts, whichever version answered; the score's distribution is taken from the
-    champion's own answers only, because another model's are not comparable.
+    The score's distribution is taken from the champion's own answers, because another model's are
+    not comparable; and a feature is counted where the model that was asked knew it.
 
     Raises:
         NoModelError: nothing was ever promoted, so there is nothing to compare with.
         CorruptModelError: no version's files are what was published.
 
     """
-    needed = (artifact.SCHEMA, artifact.BASELINE, artifact.METRICS)
-    champion = registry.first_sound(registry.pointer(), needed, Artifact.verify)
-    schema = Schema.parse(champion.files[artifact.SCHEMA])
+    pointer = registry.pointer()
+    champion = registry.champion(Reference.load, pointer)
+    took_office = datetime.fromisoformat(pointer.move.moved_at)
+    limit = min(now, max(took_office, now - max(window, max_window)))
+    population = Population(registry, champion, now)
+    population.read(logs, max(limit, now - window))
+    while population.customers < thresholds.min_rows and population.start > limit:
+        population.read(logs, max(limit, population.start - _DAY))
     baseline = Baseline.parse(champion.files[artifact.BASELINE])
-    version = champion.manifest.version
-    counts = _count(baseline, schema, version, [])
-    for records in inference_log.read(logs, window, now):
-        counts += _count(baseline, schema, version, records)
-    importance = json.loads(champion.files[artifact.METRICS])["importance"]
-    return Check(version, compare(baseline, counts, importance, thresholds))
-
-
-def _count(baseline: Baseline, schema: Schema, version: str, records: Sequence[Record]) -> Counts:
-    columns = {name: [r["customer"].get(name) for r in records] for name in schema.feature_names}
-    matrix = schema.encode(columns, len(records)).matrix
-    scores = [r["churn_probability"] for r in records if r["model_version"] == version]
-    return baseline.count(matrix, np.array(scores, dtype=np.float32))
+    counts = population.count(baseline)
+    report = judge(baseline, counts, champion.metrics["importance"], thresholds)
+    return Check(
+        model_version=champion.version,
+        window_start=population.start,
+        window_end=now,
+        records=population.records,
+        sampled=population.sampled,
+        kinds=kinds(champion.schema.features, baseline, counts, report),
+        report=report,
+    )

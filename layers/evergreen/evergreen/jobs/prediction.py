@@ -4,14 +4,17 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
+from evergreen.customers.schema import Schema
 from evergreen.errors import InvalidRows
-from evergreen.models.golden import DIGITS
+from evergreen.models.answers import Risk, risk, rounded, will_churn
 from evergreen.models.model import Model
 from evergreen.store.inference_log import Record
 
-Risk = Literal["low", "medium", "high"]
+_KEPT_LENGTH = 256
+_KEPT_FIELDS = 100  # a record has to fit into Firehose's 1,000 KiB
+
+Customer = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,42 +27,44 @@ class Prediction:
     threshold: float
     risk: Risk
     model_version: str
+    ignored_fields: tuple[str, ...]
+    """The customer's fields that the model does not know, sorted."""
 
 
-def predict(model: Model, customers: Sequence[Mapping[str, object]]) -> list[Prediction]:
+def predict(model: Model, customers: Sequence[Customer]) -> list[Prediction]:
     """Predict for customers, in their order.
 
     Raises:
         InvalidRows: a customer does not fit the schema; nothing was predicted for any of them.
 
     """
-    matrix, problems = model.schema.encode_rows(customers)
+    schema, threshold, version = model.schema, model.threshold, model.version
+    matrix, problems = schema.encode_rows(customers)
     if problems:
         raise InvalidRows(problems)
+    probabilities = rounded(model.probabilities(matrix)).tolist()
     return [
         Prediction(
             prediction_id=str(uuid.uuid4()),
-            churn_probability=(probability := round(value, DIGITS)),
-            will_churn=probability >= model.threshold,
-            threshold=model.threshold,
-            risk=risk(probability, model.threshold),
-            model_version=model.version,
+            churn_probability=probability,
+            will_churn=will_churn(probability, threshold),
+            threshold=threshold,
+            risk=risk(probability, threshold),
+            model_version=version,
+            ignored_fields=schema.unknown(customer.keys()),
         )
-        for value in model.probabilities(matrix).tolist()
+        for probability, customer in zip(probabilities, customers, strict=True)
     ]
 
 
-def risk(probability: float, threshold: float) -> Risk:
-    """Name the band: high from the threshold on, medium from half of it, low below."""
-    if probability >= threshold:
-        return "high"
-    return "medium" if probability >= threshold / 2 else "low"
-
-
 def records(
-    predictions: Sequence[Prediction], customers: Sequence[Mapping[str, object]]
+    schema: Schema, predictions: Sequence[Prediction], customers: Sequence[Customer]
 ) -> list[Record]:
-    """Return what the inference log keeps of some answers."""
+    """Return what the inference log keeps of some answers.
+
+    Of the fields that the schema does not know it keeps short scalars, a hundred at most, so that a
+    later model may learn from them; the outcome of a labelled customer it does not keep.
+    """
     now = datetime.now(UTC).isoformat()
     return [
         {
@@ -67,7 +72,21 @@ def records(
             "predicted_at": now,
             "model_version": prediction.model_version,
             "churn_probability": prediction.churn_probability,
-            "customer": customer,
+            "customer": _kept(schema, customer, prediction.ignored_fields),
         }
         for prediction, customer in zip(predictions, customers, strict=True)
     ]
+
+
+def _kept(schema: Schema, customer: Customer, ignored: tuple[str, ...]) -> Customer:
+    if not ignored:
+        return customer
+    short = [n for n in ignored if n != schema.target and _is_short(n) and _is_short(customer[n])]
+    dropped = set(ignored).difference(short[:_KEPT_FIELDS])
+    return {name: value for name, value in customer.items() if name not in dropped}
+
+
+def _is_short(value: object) -> bool:
+    if isinstance(value, str):
+        return len(value) <= _KEPT_LENGTH
+    return value is None or isinstance(value, int | float)

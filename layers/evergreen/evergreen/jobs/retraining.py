@@ -1,14 +1,17 @@
-"""Whether to train, and whether what was trained may serve.
+"""Whether to train, and what becomes of what was trained.
 
-A trigger says that there may be something to learn. Nothing is trained where the labelled data is
-the same as before, or where the same kind of trigger has trained within the cool-down: the data
-stays in the bucket, and the next trigger learns from it (a schedule is one). One training runs at
-a time. A challenger that is worse than the champion is published with the reason, not promoted.
+A trigger says that there may be something to learn. Nothing is trained where the champion has
+learned from this very data, where a challenger made of it was judged against this champion, where
+the same kind of trigger has trained within the cool-down, or where an upload brings more of the
+same and the champion holds. The data stays in the bucket, and a later trigger looks again (a
+schedule is one). Files that contradict all that is known are set aside. One training runs at a
+time. A challenger that may not serve is published with the reason, not promoted.
 """
 
+import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import numpy as np
@@ -17,36 +20,46 @@ import skl2onnx
 import sklearn
 
 from evergreen.customers.schema import Schema
-from evergreen.errors import ConflictError, CorruptModelError, NoModelError
+from evergreen.errors import (
+    BusyError,
+    ConflictError,
+    CorruptModelError,
+    NoModelError,
+    NotFoundError,
+)
+from evergreen.jobs.cohort import Cohort
+from evergreen.jobs.gate import Decision, Gate
 from evergreen.jobs.history import History, Sources
+from evergreen.jobs.occasion import Occasion, Trigger
 from evergreen.models import artifact, training
-from evergreen.models.artifact import Artifact, Manifest
-from evergreen.models.export import reference_probabilities
-from evergreen.models.training import Labelled, Trained
-from evergreen.statistics import evaluation
+from evergreen.models.artifact import Manifest
+from evergreen.models.known import Known
+from evergreen.models.reference import Reference
+from evergreen.settings import Thresholds
 from evergreen.store import keys, lock
 from evergreen.store.registry import Pointer, Registry
 from evergreen.store.s3 import Bucket
+from evergreen.store.set_aside import SetAside
 
-Trigger = Literal["upload", "drift", "manual"]
+Status = Literal["promoted", "kept", "waits", "set_aside", "labels_wanted", "skipped"]
 
-COMPARED = 2_000
-"""The most held-out rows that champion and challenger are compared on; a sample, beyond that."""
-MIN_RECENT = 100
-"""From so many held-out rows on, only those are compared on that the champion's files lack."""
-
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _TIME_LIMIT = timedelta(minutes=15)  # Lambda's own; a lock older than that was left behind
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a trigger."""
 
-    status: Literal["promoted", "kept", "skipped"]
+    status: Status
+    """`waits`: trained, and for a person to promote. `set_aside`: all that was new is suspicious.
+    `labels_wanted`: customers have drifted, and there is nothing, or too little, to learn from."""
     reason: str
     version: str | None = None
     metrics: dict[str, Any] | None = None
+    set_aside: dict[str, str] = field(default_factory=dict)
+    """The files that were found suspicious in this run, each with the reason."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the outcome as the function answers it."""
@@ -60,6 +73,8 @@ class Retraining:
     data: Bucket
     registry: Registry
     cooldown: timedelta
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    """From where on labelled customers count as others than the champion's."""
     patience: timedelta = timedelta(seconds=20)
     """How long to wait for another trigger's run, which as a rule only finds nothing to do."""
 
@@ -77,25 +92,41 @@ class Retraining:
                 self.registry.bucket, keys.RETRAIN_LOCK, owner, _TIME_LIMIT, self.patience
             ):
                 return self._run(trigger, now)
-        except ConflictError as error:
+        except BusyError as error:
             return Outcome("skipped", f"another training is running: {error}")
 
+    @property
+    def set_aside(self) -> SetAside:
+        """The files that are not learned from."""
+        return SetAside(self.registry.bucket)
+
     def _run(self, trigger: Trigger, now: datetime) -> Outcome:
-        sources = Sources.find(self.data)
+        asides = {entry.etag: entry for entry in self.set_aside.entries()}
+        held = {etag for etag, entry in asides.items() if entry.held}
+        sources = Sources.find(self.data).without(held)
         if not sources.complete:
-            return Outcome("skipped", f"waiting for {keys.TRAINING_SCHEMA} and a CSV beside it")
+            waiting = f"waiting for {keys.TRAINING_SCHEMA} and a CSV beside it"
+            aside = ", ".join(asides[etag].key for etag in held)
+            return Outcome("skipped", f"{waiting}; set aside: {aside}" if aside else waiting)
         champion = self._champion()
-        if trigger != "manual":
-            last = _LONG_AGO  # training on the same kind of trigger
-            for manifest in self.registry.manifests():
-                if manifest.fingerprint == sources.fingerprint:
-                    return self._finish(manifest, champion)
-                if manifest.trigger == trigger:
-                    last = max(last, datetime.fromisoformat(manifest.created))
-            until = last + self.cooldown
-            if champion and now < until:
-                return Outcome("skipped", f"cooling down until {until:%Y-%m-%d %H:%M} UTC")
-        return self._train(sources, champion, trigger, now)
+        occasion = Occasion(trigger, now, sources, champion, self.registry)
+        if trigger != "manual" and (outcome := self._nothing_to_do(occasion)):
+            return outcome
+        schema = Schema.parse(self.data.get(keys.TRAINING_SCHEMA)[0])
+        history = History.read(self.data, schema, sources)
+        gate = self._gate(champion)
+        cohort = history.cohort(schema, self._known(gate))
+        if gate:
+            suspicious = {
+                key: reason
+                for key, reason in gate.suspicions(cohort).items()
+                if sources.etags[key] not in asides  # a person has released it
+            }
+            if suspicious:
+                return self._without(suspicious, occasion)
+            if trigger != "manual" and (waits := occasion.waits(gate, cohort)):
+                return _too_little(trigger, waits)
+        return self._train(occasion, schema, cohort, gate)
 
     def _champion(self) -> Pointer | None:
         try:
@@ -103,40 +134,100 @@ class Retraining:
         except NoModelError:
             return None
 
-    def _finish(self, manifest: Manifest, champion: Pointer | None) -> Outcome:
-        """Do what is left to do with a version that was trained on this very data before."""
+    def _gate(self, champion: Pointer | None) -> Gate | None:
+        """Load the measure of what comes; None where nothing can serve, so anything is better."""
+        if champion is None:
+            return None
+        try:
+            rival = self.registry.champion(Reference.load, champion)
+        except CorruptModelError as error:
+            logger.error("there is nothing to compare with: %s", error)
+            return None
+        anchor, name = None, rival.manifest.decision.get("anchor")
+        if name and name != rival.version:
+            try:
+                anchor = Reference.load(self.registry.fetch(name, artifact.CHAMPION))
+            except (CorruptModelError, NotFoundError) as error:
+                logger.warning("the best version so far is no longer one: %s", error)
+        return Gate(rival, anchor, self.thresholds)
+
+    def _known(self, gate: Gate | None) -> Known | None:
+        """The rows that the champion knew; None where that can't be told, so that all are fresh."""
+        if gate is None:
+            return None
+        try:
+            version = self.registry.fetch(gate.champion.version, [artifact.CUSTOMERS]).verify()
+        except (CorruptModelError, NotFoundError) as error:
+            logger.warning("it can't be told what the champion knew: %s", error)
+            return None
+        return Known.parse(version.files[artifact.CUSTOMERS], gate.champion.schema)
+
+    def _nothing_to_do(self, occasion: Occasion) -> Outcome | None:
+        """Look, without reading any data, whether there is nothing to learn, or not yet."""
+        if occasion.nothing_new():
+            return _nothing_new(occasion.trigger, str(occasion.parent))
+        if judged := occasion.judged():
+            return self._finish(judged, occasion)
+        if occasion.champion and (until := occasion.cooling_down(self.cooldown)):
+            return Outcome("skipped", f"cooling down until {until:%Y-%m-%d %H:%M} UTC")
+        waits = occasion.known_to_wait()
+        return _too_little(occasion.trigger, waits) if waits else None
+
+    def _finish(self, manifest: Manifest, occasion: Occasion) -> Outcome:
+        """Do what is left to do with a version that was judged against this very champion."""
         version = manifest.version
-        undecided = manifest.parent == (champion.version if champion else None)
-        if manifest.decision["promoted"] and undecided:
-            served = any(move.version == version for move in self.registry.history())
-            if not served:  # else it was rolled back; so the training died before promoting
-                return self._promote(manifest, champion)
-        return Outcome("skipped", f"nothing new to learn from since {version}", version)
+        if manifest.decision["promoted"]:
+            if all(move.version != version for move in self.registry.history()):
+                return self._promote(manifest, occasion.champion)  # the training died before
+            return Outcome("skipped", f"{version} served before and was taken back", version)
+        if manifest.decision.get("waits"):
+            return Outcome("waits", manifest.decision["reason"], version)
+        return _nothing_new(occasion.trigger, version)
+
+    def _without(self, suspicious: Mapping[str, str], occasion: Occasion) -> Outcome:
+        """Set files aside, and go on with what is left."""
+        etags = {key: occasion.sources.etags[key] for key in suspicious}
+        for key, reason in suspicious.items():
+            logger.error("set aside %s: %s", key, reason)
+            self.set_aside.add(key, etags[key], reason, occasion.now)
+        left = replace(occasion, sources=occasion.sources.without(etags.values()))
+        outcome = None if left.nothing_new() else self._run(occasion.trigger, occasion.now)
+        if outcome and outcome.status not in ("skipped", "labels_wanted"):
+            return replace(outcome, set_aside={**outcome.set_aside, **suspicious})
+        reasons = {**(outcome.set_aside if outcome else {}), **suspicious}
+        told = "; ".join(f"{key} is set aside: {reason}" for key, reason in reasons.items())
+        return Outcome("set_aside", told, set_aside=reasons)
 
     def _train(
-        self, sources: Sources, champion: Pointer | None, trigger: Trigger, now: datetime
+        self, occasion: Occasion, schema: Schema, cohort: Cohort, gate: Gate | None
     ) -> Outcome:
-        schema = Schema.parse(self.data.get(keys.TRAINING_SCHEMA)[0])
-        history = History.read(self.data, schema, sources.tables)
-        labelled = history.labelled(schema)
-        trained = training.train(schema, labelled)
-        files = training.version_files(schema, labelled, trained)
-        decision = self._decide(champion, history, labelled, trained)
+        sources, parent = occasion.sources, occasion.parent
+        trained = training.train(schema, cohort.labelled)
+        known = {artifact.CUSTOMERS: cohort.known.to_bytes()}
+        files = training.version_files(schema, cohort.labelled, trained, known)
+        if gate:
+            withdrawn = not gate.champion.manifest.sources.items() <= sources.etags.items()
+            decision = gate.judge(schema, cohort, trained, withdrawn=withdrawn)
+        else:
+            decision = Decision(True, "nothing else can serve" if parent else "the first model")
         manifest = Manifest(
-            version=artifact.version_name(now, sources.fingerprint),
-            created=now.isoformat(),
-            parent=champion.version if champion else None,
-            trigger=trigger,
+            version=artifact.version_name(occasion.now, f"{sources.fingerprint} after {parent}"),
+            created=occasion.now.isoformat(),
+            parent=parent,
+            trigger=occasion.trigger,
             fingerprint=sources.fingerprint,
             sources=dict(sources.etags),
             libraries=_libraries(),
-            decision=decision,
+            decision=asdict(decision),
             files={name: artifact.sha256(content) for name, content in files.items()},
+            warnings=list(cohort.warnings),
+            history={**cohort.census, "fresh": int(cohort.fresh.sum())},
         )
         self.registry.publish(manifest, files)
-        outcome = Outcome("kept", decision["reason"], manifest.version)
-        if decision["promoted"]:
-            outcome = self._promote(manifest, champion)
+        status: Status = "waits" if decision.waits else "kept"
+        outcome = Outcome(status, decision.reason, manifest.version)
+        if decision.promoted:
+            outcome = self._promote(manifest, occasion.champion)
         return replace(outcome, metrics=trained.metrics["held_out"])
 
     def _promote(self, manifest: Manifest, champion: Pointer | None) -> Outcome:
@@ -148,49 +239,17 @@ class Retraining:
             return Outcome("kept", f"not promoted, though {reason}: {error}", version)
         return Outcome("promoted", reason, version)
 
-    def _decide(
-        self, champion: Pointer | None, history: History, labelled: Labelled, trained: Trained
-    ) -> dict[str, Any]:
-        """Judge the challenger against the champion on held-out rows, the newest there are."""
-        if champion is None:
-            return {"promoted": True, "reason": "the first model", "comparison": None}
-        needed = (artifact.SCHEMA, artifact.ONNX)
-        try:
-            rival = self.registry.first_sound(champion, needed, Artifact.verify)
-        except CorruptModelError as error:  # nothing can serve, so anything is better
-            return {"promoted": True, "reason": str(error), "comparison": None}
-        chosen = _rows_to_compare(history, labelled, rival.manifest.sources)
-        scores = trained.scores[np.flatnonzero(chosen[labelled.held_out])]
-        comparison = evaluation.compare(
-            labelled.churned[chosen], _champion_scores(rival, history, chosen), scores
-        )
-        verdict = "no worse than" if comparison.no_worse else "worse than"
-        reason = (
-            f"{verdict} {rival.manifest.version} on {comparison.rows} held-out rows: log loss"
-            f" {comparison.challenger_log_loss:.4f} against {comparison.champion_log_loss:.4f}"
-        )
-        return {
-            "promoted": comparison.no_worse,
-            "reason": reason,
-            "comparison": comparison.as_dict(),
-        }
+
+def _too_little(trigger: Trigger, reason: str) -> Outcome:
+    """New customers are no reason to train yet; where drift asks, more of them are wanted."""
+    return Outcome("labels_wanted" if trigger == "drift" else "skipped", reason)
 
 
-def _rows_to_compare(history: History, labelled: Labelled, learned: Mapping[str, str]) -> Any:
-    """Pick the held-out rows that the comparison rests on, as a mask of shape (rows,)."""
-    recent = labelled.held_out & ~np.isin(history.source, list(learned))
-    enough = recent.sum() >= MIN_RECENT and len(np.unique(labelled.churned[recent])) == 2
-    chosen = np.flatnonzero(recent if enough else labelled.held_out)
-    if len(chosen) > COMPARED:
-        chosen = np.random.default_rng(0).choice(chosen, COMPARED, replace=False)
-    return np.isin(np.arange(len(labelled.churned)), chosen)
-
-
-def _champion_scores(rival: Artifact, history: History, chosen: Any) -> Any:
-    """Answer the chosen rows with the champion, read by its own schema and never unpickled."""
-    rows = replace(history, frame=history.frame[chosen])
-    matrix = rows.encode(Schema.parse(rival.files[artifact.SCHEMA]))
-    return reference_probabilities(rival.files[artifact.ONNX], matrix)
+def _nothing_new(trigger: Trigger, since: str) -> Outcome:
+    if trigger == "drift":
+        wanted = f"customers have changed, and there is nothing new to learn from since {since}"
+        return Outcome("labels_wanted", f"{wanted}: labelled history of them is wanted", since)
+    return Outcome("skipped", f"nothing new to learn from since {since}", since)
 
 
 def _libraries() -> dict[str, str]:

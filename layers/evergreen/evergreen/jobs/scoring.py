@@ -8,15 +8,15 @@ import io
 import json
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import batched
 from pathlib import Path
 from typing import IO, Any
 
+from evergreen.customers.schema import Schema
 from evergreen.customers.table import check_header
 from evergreen.errors import InputError, NotFoundError, TableError
-from evergreen.jobs.prediction import risk
-from evergreen.models.golden import DIGITS
+from evergreen.models.answers import risk, rounded, will_churn
 from evergreen.models.model import Model
 from evergreen.store import keys
 from evergreen.store.s3 import Bucket
@@ -39,6 +39,8 @@ class Summary:
     scored: int = 0
     rejected: int = 0
     will_churn: int = 0
+    ignored_fields: list[str] = field(default_factory=list)
+    """The columns that the model does not know, sorted."""
     error: str | None = None
     """Why the file as a whole could not be read, in which case no row was scored."""
 
@@ -85,22 +87,25 @@ def score_table(
 
     Args:
         model: what predicts.
-        lines: the file's lines, header first; columns that the schema does not know are kept.
+        lines: the file's lines, header first; a column of an optional feature may be left out of
+            it, and columns that the schema does not know are ignored, but kept.
         scored: receives the rows with `ADDED` columns.
         rejected: receives the other rows with `line` (their last line in the file) and `reason`.
         summary: whose counts to fill in.
 
     Raises:
-        TableError: the file is not a CSV in UTF-8, or its header lacks a feature.
+        TableError: the file is not a CSV in UTF-8, or its header lacks a required feature or has
+            a slip for an optional one.
 
     """
     reader = csv.reader(lines, strict=True)
     try:
         header = next(reader, [])
-        check_header(header, model.schema.feature_names)
+        _check(model.schema, header)
         good, bad = csv.writer(scored), csv.writer(rejected)
         # a file that was scored before loses its old answers
         kept = [i for i, n in enumerate(header) if n not in ADDED or n in model.schema.fields]
+        summary = replace(summary, ignored_fields=list(model.schema.unknown(set(header))))
         good.writerow([*(header[i] for i in kept), *ADDED])
         bad.writerow([*header, "line", "reason"])
         counts = {"scored": 0, "rejected": 0, "will_churn": 0}
@@ -116,6 +121,16 @@ def score_table(
     except csv.Error as error:
         raise TableError(f"line {reader.line_num}: not a CSV: {error}") from None
     return replace(summary, **counts)  # type: ignore[arg-type]
+
+
+def _check(schema: Schema, header: list[str]) -> None:
+    needed = [feature.name for feature in schema.features if feature.required]
+    if set(header).isdisjoint(schema.feature_names):
+        needed = list(schema.feature_names)
+    check_header(header, needed)
+    mistakes = schema.mistakes(set(header))
+    if mistakes:
+        raise TableError("; ".join(f"column {name!r} {message}" for name, message in mistakes))
 
 
 Row = tuple[int, list[str]]
@@ -149,15 +164,19 @@ def _score_chunk(
         for line, cells in chunk
         if line in reasons
     ]
-    probabilities = model.probabilities(matrix).tolist() if whole else []
-    answers: list[list[object]] = []
-    for (line, cells), value in zip(whole, probabilities, strict=True):
-        if line not in reasons:
-            p = round(value, DIGITS)
-            will_churn = "true" if p >= model.threshold else "false"
-            answer = (p, will_churn, risk(p, model.threshold), model.version)
-            answers.append([*(cells[i] for i in kept), *answer])
+    probabilities = rounded(model.probabilities(matrix)).tolist() if whole else []
+    answers = [
+        [*[cells[i] for i in kept], *_answer(model, probability)]
+        for (line, cells), probability in zip(whole, probabilities, strict=True)
+        if line not in reasons
+    ]
     return rejections, answers
+
+
+def _answer(model: Model, probability: float) -> tuple[object, ...]:
+    """Return the cells that a row gains, one for each of `ADDED`."""
+    leaves = "true" if will_churn(probability, model.threshold) else "false"
+    return probability, leaves, risk(probability, model.threshold), model.version
 
 
 def _fit(cells: list[str], width: int) -> list[str]:
