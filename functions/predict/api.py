@@ -51,8 +51,9 @@ def create_app(
 
     async def answer(customers: Sequence[Mapping[str, object]]) -> list[Prediction]:
         def work() -> list[Prediction]:
-            predictions = predict(champion.model(), customers)
-            ship(records(predictions, customers))
+            served = champion.model()
+            predictions = predict(served, customers)
+            ship(records(served.schema, predictions, customers))
             return predictions
 
         return await run(work)
@@ -73,7 +74,7 @@ def create_app(
             )
         for index, customer in enumerate(customers):
             if not isinstance(customer, dict):
-                raise InputError(f"customer {index} must be a JSON object")
+                raise InputError(f"customer {index} (counted from 0) must be a JSON object")
         return _json(Batch(await answer(customers)))
 
     @app.get("/model")
@@ -104,6 +105,8 @@ def _describe(champion: Champion) -> dict[str, object]:
         "trigger": manifest.trigger,
         "parent": manifest.parent,
         "decision": manifest.decision,
+        "warnings": manifest.warnings,
+        "history": manifest.history,
         "threshold": served.threshold,
         "metrics": served.metrics,
         "schema": served.schema.document,

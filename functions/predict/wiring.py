@@ -12,10 +12,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from evergreen.errors import CorruptModelError, NoModelError
 from evergreen.jobs.champion import Champion
 from evergreen.settings import Settings
-from evergreen.store import inference_log, s3
+from evergreen.store import inference_log
+from evergreen.store.buckets import Buckets
 from evergreen.store.inference_log import Shipper
-from evergreen.store.registry import Registry
-from evergreen.store.s3 import Bucket
 
 logger = Logger(service="evergreen")  # all loggers of the package are below it
 
@@ -24,8 +23,7 @@ logger = Logger(service="evergreen")  # all loggers of the package are below it
 def champion() -> Champion:
     """The model that answers, and goes on answering while newer ones are looked for."""
     settings = Settings.read(os.environ)
-    registry = Registry(Bucket(s3.client(), settings.model_bucket))
-    return Champion(registry, settings.model_refresh, clock=time.time)
+    return Champion(Buckets.of(settings).registry, settings.model_refresh, clock=time.time)
 
 
 def preload() -> None:

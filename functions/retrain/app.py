@@ -5,17 +5,19 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
 
-from evergreen.jobs.retraining import Retraining, Trigger
+from evergreen.jobs.occasion import Trigger
+from evergreen.jobs.retraining import Outcome, Retraining
 from evergreen.settings import Settings
-from evergreen.store import s3
-from evergreen.store.registry import Registry
-from evergreen.store.s3 import Bucket
+from evergreen.store.buckets import Buckets
+from evergreen.store.events import Events
 
 TRIGGERS: dict[str, Trigger] = {
     "Drift Detected": "drift",
     "Object Created": "upload",
+    "Object Deleted": "upload",
     "Scheduled Event": "upload",  # learns from uploads that a cool-down left waiting
 }
 
@@ -23,21 +25,48 @@ logger = Logger(service="evergreen")  # all loggers of the package are below it
 
 
 @cache
-def wiring() -> Retraining:
-    """What retraining needs of the buckets and the settings."""
+def wiring() -> tuple[Retraining, Events]:
+    """What retraining needs of the buckets and the settings, and the event bus."""
     settings = Settings.read(os.environ)
-    client = s3.client()
-    return Retraining(
-        data=Bucket(client, settings.data_bucket),
-        registry=Registry(Bucket(client, settings.model_bucket)),
+    buckets = Buckets.of(settings)
+    retraining = Retraining(
+        data=buckets.data,
+        registry=buckets.registry,
         cooldown=settings.retrain_cooldown,
+        thresholds=settings.drift_thresholds,
     )
+    return retraining, Events.connect()
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Run one training, if there is reason to; an event of no known type asks for one by hand."""
+    retraining, events = wiring()
     trigger = TRIGGERS.get(event.get("detail-type", ""), "manual")
-    outcome = wiring().run(trigger, datetime.now(UTC))
+    outcome = retraining.run(trigger, datetime.now(UTC))
     logger.info("retraining", extra={"trigger": trigger, **outcome.as_dict()})
+    tell(events, outcome, event.get("detail") or {})
     return outcome.as_dict()
+
+
+def tell(events: Events, outcome: Outcome, drift: dict[str, Any]) -> None:
+    """Say by event and metric what a person has to do: label, release or promote something."""
+    if outcome.status == "labels_wanted":
+        wanted = {name: drift.get(name) for name in ("model_version", "drifted", "kinds", "report")}
+        events.publish("Labels Wanted", {"reason": outcome.reason, **wanted})
+        count("LabelsWanted")
+    if outcome.set_aside:
+        events.publish("Source Set Aside", {"files": outcome.set_aside})
+        count("SourcesSetAside", len(outcome.set_aside))
+    if outcome.status == "waits":
+        waiting = {"model_version": outcome.version, "reason": outcome.reason}
+        events.publish("Promotion Wanted", waiting)
+        count("PromotionsWanted")
+
+
+def count(name: str, value: int = 1) -> None:
+    """Publish a metric."""
+    with single_metric(
+        name=name, unit=MetricUnit.Count, value=value, namespace="Evergreen"
+    ) as metric:
+        metric.add_dimension("service", "retrain")

@@ -11,8 +11,7 @@ from aws_lambda_powertools import Logger
 from evergreen.jobs.champion import Champion
 from evergreen.jobs.scoring import score_upload
 from evergreen.settings import Settings
-from evergreen.store import s3
-from evergreen.store.registry import Registry
+from evergreen.store.buckets import Buckets
 from evergreen.store.s3 import Bucket
 
 logger = Logger(service="evergreen")  # all loggers of the package are below it
@@ -22,10 +21,8 @@ logger = Logger(service="evergreen")  # all loggers of the package are below it
 def wiring() -> tuple[Bucket, Champion]:
     """The data bucket and the model that scores."""
     settings = Settings.read(os.environ)
-    client = s3.client()
-    registry = Registry(Bucket(client, settings.model_bucket))
-    champion = Champion(registry, settings.model_refresh, clock=time.time)
-    return Bucket(client, settings.data_bucket), champion
+    buckets = Buckets.of(settings)
+    return buckets.data, Champion(buckets.registry, settings.model_refresh, clock=time.time)
 
 
 @logger.inject_lambda_context

@@ -20,7 +20,6 @@ from local.containers import image
 from local.containers.engine import Engine, EngineError, find, interrupt, private
 from local.containers.localstack import Compose, LocalStack, reached
 from local.containers.sam import Sam, check
-from local.demo import source
 from local.demo.stack import ROOT, Emulator, StackError, build
 from local.progress import step
 
@@ -145,7 +144,7 @@ def _check_free(port: int) -> None:
 
 
 def _tell(url: str, localstack: LocalStack) -> None:
-    customer = json.dumps(source.example(localstack.schema()))
+    customer = json.dumps(localstack.schema().example())
     console.print(f"API         {url}", highlight=False)
     console.print(f"Its page    {url}/docs", highlight=False)
     console.print(

@@ -16,8 +16,8 @@ import boto3
 from evergreen.errors import NoModelError
 from evergreen.jobs.retraining import Retraining
 from evergreen.settings import Settings
-from evergreen.store import keys, s3
-from evergreen.store.registry import Registry
+from evergreen.store import keys
+from evergreen.store.buckets import Buckets
 from evergreen.store.s3 import Bucket
 from local.demo.customers import customers
 
@@ -27,14 +27,11 @@ SCHEMA = Path(__file__).resolve().parents[1] / "schemas/customers.json"
 def main() -> int:
     """Set up, and say what was made."""
     settings = Settings.read(os.environ)
-    client = s3.client()
-    for name in (settings.data_bucket, settings.model_bucket, settings.log_bucket):
-        client.create_bucket(Bucket=name)
+    buckets = Buckets.of(settings)
+    data, registry = buckets.data, buckets.registry
+    for bucket in (data, registry.bucket, buckets.logs):
+        bucket.s3.create_bucket(Bucket=bucket.name)
     make_stream(settings)
-    data, registry = (
-        Bucket(client, settings.data_bucket),
-        Registry(Bucket(client, settings.model_bucket)),
-    )
     try:
         print(f"the champion is {registry.pointer().version}")
     except NoModelError:
