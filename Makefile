@@ -21,13 +21,17 @@ PYTHON := .venv/bin/python
 CONTAINERS := $(PYTHON) -m local.containers
 ENVIRONMENTS := .venv/.ready .tools/sam/.ready .tools/runtime/.ready .tools/emulator/.ready
 
-.PHONY: help demo up down logs sam-local sam-invoke image image-run compose docker engine build deploy test test-unit lint format openapi bench locks clean
+.PHONY: help demo stories up down logs models rollback promote sources release sam-local sam-invoke image image-run compose \
+	docker engine build deploy test test-unit lint format openapi bench calibrate simulate-gate simulate-stream locks clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(ENVIRONMENTS) ## Run the whole loop on this machine, on our customers or on yours: DATA=file.csv [SCHEMA=file.json]
 	@$(PYTHON) -m local.demo demo --port $(PORT) --state $(STATE) $(if $(DATA),--data "$(DATA)") $(if $(SCHEMA),--schema "$(SCHEMA)")
+
+stories: $(ENVIRONMENTS) ## Tell how it judges: a poisoned file, a rollback, a load test, a new field
+	@$(PYTHON) -m local.demo stories --port $(PORT) --state $(STATE)
 
 up: $(ENVIRONMENTS) ## Start LocalStack and deploy the template, empty
 	@$(PYTHON) -m local.demo up --port $(PORT) --state $(STATE)
@@ -37,6 +41,25 @@ down: ## Stop LocalStack and everything it runs
 
 logs: ## Follow LocalStack's log
 	@.tools/emulator/bin/python -m evergreen_emulator logs --follow --state $(STATE)
+
+# The evergreen command against the LocalStack that runs; against AWS, call .venv/bin/evergreen itself.
+EVERGREEN := AWS_ENDPOINT_URL=http://127.0.0.1:$(PORT) AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test \
+	AWS_DEFAULT_REGION=us-east-1 .venv/bin/evergreen
+
+models: .venv/.ready ## On LocalStack: list the versions, and what the gate said of each
+	@$(EVERGREEN) models list
+
+rollback: .venv/.ready ## On LocalStack: go back a version, or TO=one; REASON="..." is kept
+	@$(EVERGREEN) models rollback --reason "$(REASON)" $(if $(TO),--to "$(TO)")
+
+promote: .venv/.ready ## On LocalStack: let VERSION=... serve; REASON="..." is kept
+	@$(EVERGREEN) models promote "$(VERSION)" --reason "$(REASON)"
+
+sources: .venv/.ready ## On LocalStack: list the labelled files that are set aside
+	@$(EVERGREEN) sources list
+
+release: .venv/.ready ## On LocalStack: let FILE=training/... be learned from; REASON="..." is kept
+	@$(EVERGREEN) sources release "$(FILE)" --reason "$(REASON)"
 
 sam-local: $(ENVIRONMENTS) ## With Docker: serve the API with sam local start-api, on API_PORT=3000
 	@$(CONTAINERS) sam-local --port $(PORT) --state $(STATE) $(if $(API_PORT),--api-port $(API_PORT))
@@ -90,6 +113,15 @@ openapi: .venv/.ready ## Write infra/openapi.json anew
 
 bench: .venv/.ready ## Measure against what people would otherwise use → .bench/results.json
 	@$(PYTHON) -m tests.benchmarks
+
+calibrate: .venv/.ready ## Simulate how often drift is seen that is none, and missed that is some
+	@$(PYTHON) -m tests.simulations.calibrate
+
+simulate-gate: .venv/.ready ## Simulate what the gate lets through: honest files, wrong ones
+	@$(PYTHON) -m tests.simulations.gate
+
+simulate-stream: .venv/.ready ## Simulate 60 weeks of the loop, against never learning and always
+	@$(PYTHON) -m tests.simulations.stream
 
 # In this order: the layers agree with each other, and the developers' environment with both.
 LOCKS := local/uv local/sam local/runtime layers/serving layers/training local/image .

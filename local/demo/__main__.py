@@ -13,8 +13,10 @@ from rich.markup import escape
 
 from evergreen.errors import InputError
 from local.demo import source
+from local.demo.doors import Doors, StoryError
 from local.demo.stack import ROOT, Emulator, Outputs, StackError, build, deploy
-from local.demo.story import Story, StoryError
+from local.demo.stories import Stories
+from local.demo.story import Story
 from local.progress import step
 
 app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=True)
@@ -39,11 +41,22 @@ def demo(
         done(str(data or "made by our generator"))
     with _left_running(Emulator(port, state)) as emulator:
         stack = _up(emulator)
-        story = Story(console, emulator, customers, stack)
+        story = Story(console, Doors(emulator, stack), customers)
         story.tell()
     console.print(story.the_end())
     _tell_addresses(stack)
     console.print("Try it     ", story.curl(), highlight=False)
+    console.print("Stop it     make down")
+
+
+@app.command()
+def stories(port: Port = 4566, state: State = _STATE) -> None:
+    """Tell how the loop judges: a load test, a poisoned file, a new field, a rollback."""
+    with _left_running(Emulator(port, state)) as emulator:
+        stack = _up(emulator)
+        Stories(console, Doors(emulator, stack)).tell()
+    _tell_addresses(stack)
+    console.print("Look        make models, make sources")
     console.print("Stop it     make down")
 
 

@@ -9,10 +9,11 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from evergreen.customers import table
 from evergreen.customers.features import Categorical, Numeric
 from evergreen.customers.schema import Schema
 from evergreen.errors import InputError
-from evergreen.jobs.history import History, read_table
+from evergreen.jobs.history import History
 from local.demo import customers, shift
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
@@ -78,7 +79,7 @@ def find(data: Path | None, schema: Path | None) -> Source:
     """Find the customers, and check that every row fits the schema.
 
     Raises:
-        InputError: a file is missing, or the table does not fit; the message names file, row,
+        InputError: a file is missing, or the table does not fit; the message names file, line,
             column and what was expected.
 
     """
@@ -87,9 +88,12 @@ def find(data: Path | None, schema: Path | None) -> Source:
     if not data.is_file():
         raise InputError(f"{data} does not exist")
     parsed = _read_schema(schema) if schema else _shipped(data)
-    frame = read_table(data.read_bytes(), str(data), parsed)
-    History.of({str(data): frame}).labelled(parsed)
-    return Table(parsed, frame)
+    labelled = table.Table.read(data.read_bytes(), str(data), parsed)
+    lacking = [name for name in parsed.feature_names if name not in labelled.columns]
+    if lacking:
+        raise InputError(f"{data} lacks {', '.join(lacking)}: the demo shows every feature")
+    History.join([labelled], [0]).labelled(parsed)
+    return Table(parsed, pd.DataFrame(labelled.columns, dtype=str))
 
 
 def to_json(frame: pd.DataFrame, schema: Schema) -> list[dict[str, Any]]:
@@ -105,18 +109,6 @@ def to_json(frame: pd.DataFrame, schema: Schema) -> list[dict[str, Any]]:
         for name, kind in kinds.items()
     ]
     return [dict(zip(kinds, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
-def example(schema: Schema) -> dict[str, Any]:
-    """Make up a customer that a schema takes."""
-    customer: dict[str, Any] = dict.fromkeys(schema.primary_key, "example")
-    for feature in schema.features:
-        if isinstance(feature, Numeric):
-            nearest_to_zero = min(max(feature.low, 0.0), feature.high)
-            customer[feature.name] = int(nearest_to_zero) if feature.integer else nearest_to_zero
-        else:
-            customer[feature.name] = feature.levels[0]
-    return customer
 
 
 def _level(feature: Categorical, cell: str) -> object:
@@ -148,7 +140,7 @@ def _shipped(data: Path) -> Schema:
             return schema
         if names - {schema.target} <= header:
             best = schema
-    if best:  # read_table says what is missing
+    if best:  # reading the table says what is missing
         return best
     raise InputError(
         f"{data} fits none of the schemas in local/{SCHEMAS.name}/; describe its columns in a Table"

@@ -23,7 +23,7 @@ from evergreen.models import artifact
 from evergreen.models.artifact import Artifact, Manifest
 from evergreen.models.model import Model
 from evergreen.models.training import train, version_files
-from evergreen.statistics.drift import Column
+from evergreen.statistics.baseline import Column
 from local.demo.source import find, to_json
 from tests.benchmarks import peer, sklearn_service
 
@@ -63,7 +63,7 @@ def prepare(folder: Path) -> None:
 
 def load(folder: Path) -> Model:
     """Load the model that `prepare` left in a folder."""
-    files = {name: (folder / name).read_bytes() for name in artifact.SERVING}
+    files = {name: (folder / name).read_bytes() for name in artifact.CHAMPION}
     hashes = {name: artifact.sha256(content) for name, content in files.items()}
     return Model.load(Artifact(Manifest("bench", "", None, "", "", {}, {}, {}, hashes), files))
 

@@ -19,6 +19,7 @@ from rich.console import Console
 from evergreen.store.s3 import Bucket
 from local.containers.engine import Engine, EngineError, find, missing, private
 from local.demo import source
+from local.demo.doors import Doors
 from local.demo.stack import ROOT, TOOLS, Emulator, Outputs, build, deploy
 from local.demo.story import Story
 
@@ -43,6 +44,10 @@ class Deployed:
 
     emulator: Emulator
     outputs: Outputs
+
+    @property
+    def doors(self) -> Doors:
+        return Doors(self.emulator, self.outputs)
 
     def bucket(self, name: str) -> Bucket:
         return Bucket(self.emulator.client("s3"), getattr(self.outputs, f"{name}_bucket"))
@@ -79,7 +84,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 @pytest.fixture(scope="session")
 def told(deployed: Deployed) -> Story:
     """The demo's story, on generated customers, told to its end."""
-    story = Story(Console(), deployed.emulator, source.find(None, None), deployed.outputs)
+    story = Story(Console(), deployed.doors, source.find(None, None))
     story.tell()
     return story
 

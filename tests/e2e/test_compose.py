@@ -8,7 +8,7 @@ import httpx2 as httpx
 
 from local.containers.engine import Engine, EngineError
 from local.containers.localstack import Compose
-from local.demo.source import example, find
+from local.demo.source import find
 
 from .answers import ask
 from .conftest import Make, free_port, require_docker
@@ -32,7 +32,7 @@ def test_two_api_containers_answer_alike_and_ctrl_c_leaves_nothing(
             return False
 
     command.until(lambda: all(map(ready, urls)), 400)
-    customer = example(find(None, None).schema)
+    customer = find(None, None).schema.example()
     (one,), (other,) = (ask(url, [customer]) for url in urls)
     assert one.pop("prediction_id") != other.pop("prediction_id")
     assert one == other

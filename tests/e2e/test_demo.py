@@ -64,6 +64,26 @@ def test_the_story_holds_on_a_real_table_and_leaves_the_api_running(
     assert not processes_of(state)
 
 
+def test_the_stories_of_its_judgement_hold(state: Path) -> None:
+    told = subprocess.run(
+        ["make", "stories", f"STATE={state}", f"PORT={free_port()}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+    for line in (
+        r"no drift: 3,000 predictions for 2,001 customers",
+        r"it contradicts what is known of customers: on its 1500 new customers",
+        r"answered; ignored: visits",
+        r"field 'visits' is required now",
+        r"drift; labels wanted",
+        r"Train by hand .* promoted: ",
+    ):
+        assert re.search(line, told.stdout), told.stdout
+
+
 def test_interrupted_it_leaves_no_process_behind(state: Path) -> None:
     command = [sys.executable, "-u", "-m", "local.demo", "demo"]
     options = ["--port", str(free_port()), "--state", str(state)]
@@ -97,8 +117,8 @@ def test_a_taken_port_is_named(state: Path) -> None:
         ("tenure,Churn\n1,2\n", "fits none of the schemas"),
         ("drop:churned", "the header lacks churned"),
         ("drop:contract", "fits none of the schemas"),
-        ("cell:contract", "row 3, column 'contract': expected one of 'monthly'"),
-        ("cell:churned", "row 3, column 'churned': expected one of 'yes', 'no', got '?'"),
+        ("cell:contract", "line 4, column 'contract': expected one of 'monthly'"),
+        ("cell:churned", "line 4, column 'churned': expected one of 'yes', 'no', got '?'"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_told_in_one_line(

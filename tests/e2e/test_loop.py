@@ -151,7 +151,7 @@ def test_a_broken_champion_is_refused_while_the_one_before_serves(
     bucket = deployed.bucket("model")
     registry = Registry(bucket)
     sound = registry.pointer()
-    files = registry.fetch(sound.version, artifact.SERVING).files
+    files = registry.fetch(sound.version, artifact.CHAMPION).files
     broken = "29990101T000000Z-00000000"
     for name, content in files.items():
         bucket.put(keys.model_file(broken, name), content)
@@ -187,12 +187,24 @@ def test_health_and_documentation_are_open(deployed: Deployed, path: str) -> Non
 
 
 def test_a_customer_who_does_not_fit_is_a_problem_document(deployed: Deployed) -> None:
-    customer = _anyone(deployed) | {"nonsense": 1}
+    customer = _anyone(deployed)
+    required = next(iter(customer))
+    customer[f"{required}s"] = customer.pop(required)
     answer = deployed.api("POST", "/predict", customer)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
-    (error,) = answer.json()["errors"]
-    assert (error["index"], error["field"]) == (0, "nonsense")
+    slip, lacking = answer.json()["errors"]
+    assert (slip["index"], slip["field"]) == (0, f"{required}s")
+    assert f"did you mean {required!r}?" in slip["message"]
+    assert (lacking["index"], lacking["field"]) == (0, required)
+
+
+def test_a_field_that_the_model_does_not_know_yet_is_named_in_the_answer(
+    deployed: Deployed,
+) -> None:
+    answer = deployed.api("POST", "/predict", _anyone(deployed) | {"nonsense": 1})
+    assert answer.status_code == 200
+    assert answer.json()["ignored_fields"] == ["nonsense"]
 
 
 def test_the_api_is_described_with_the_fields_of_the_served_schema(
