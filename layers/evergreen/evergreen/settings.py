@@ -8,19 +8,32 @@ from evergreen.errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What counts as drift."""
+
+    alpha: float = 1e-5
+    """The chance that one check finds a feature changed where none has. The hourly checks of a
+    month, which overlap, are worth some 250 independent ones."""
+    effect_floor: float = 0.1
+    """The smallest D, total variation or change of the missing share that matters."""
+    share: float = 0.3
+    """The share of the features, or of the model's importance, that makes it the population."""
+    min_rows: int = 200
+    """Below this many distinct customers nothing is said."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """The environment of a function. Thresholds are explained in the README and in `drift`."""
+    """The environment of a function, as the README explains it."""
 
     data_bucket: str
     model_bucket: str
     log_bucket: str
     log_stream: str
     model_refresh: timedelta = timedelta(seconds=60)
-    drift_alpha: float = 0.05
-    drift_effect_floor: float = 0.1
-    drift_share: float = 0.3
-    drift_min_rows: int = 200
+    drift_thresholds: Thresholds = Thresholds()
     drift_window: timedelta = timedelta(hours=24)
+    drift_max_window: timedelta = timedelta(hours=336)
     retrain_cooldown: timedelta = timedelta(hours=6)
 
     @classmethod
@@ -37,11 +50,14 @@ class Settings:
             log_bucket=_text(environ, "LOG_BUCKET"),
             log_stream=_text(environ, "LOG_STREAM"),
             model_refresh=timedelta(seconds=_number(environ, "MODEL_REFRESH_SECONDS", 60)),
-            drift_alpha=_number(environ, "DRIFT_ALPHA", 0.05, high=1),
-            drift_effect_floor=_number(environ, "DRIFT_EFFECT_FLOOR", 0.1, high=1),
-            drift_share=_number(environ, "DRIFT_SHARE", 0.3, high=1),
-            drift_min_rows=int(_number(environ, "DRIFT_MIN_ROWS", 200)),
+            drift_thresholds=Thresholds(
+                alpha=_number(environ, "DRIFT_ALPHA", 1e-5, high=1),
+                effect_floor=_number(environ, "DRIFT_EFFECT_FLOOR", 0.1, high=1),
+                share=_number(environ, "DRIFT_SHARE", 0.3, high=1),
+                min_rows=int(_number(environ, "DRIFT_MIN_ROWS", 200)),
+            ),
             drift_window=timedelta(hours=_number(environ, "DRIFT_WINDOW_HOURS", 24)),
+            drift_max_window=timedelta(hours=_number(environ, "DRIFT_MAX_WINDOW_HOURS", 336)),
             retrain_cooldown=timedelta(hours=_number(environ, "RETRAIN_COOLDOWN_HOURS", 6)),
         )
 
