@@ -140,7 +140,7 @@ def test_what_was_rolled_back_stays_back_until_it_is_released(
     for days, trigger in enumerate(("upload", "drift", "upload", "manual"), start=2):
         retraining.run(trigger, NOW + timedelta(days=days))  # type: ignore[arg-type]
         assert registry.pointer().version == learned.version
-    put_history(data, "later", customers(700, seed=5))
+    put_history(data, "later", customers(1_100, seed=5))
     put_history(data, "pilot-again", customers(1_500, seed=9, shift=1.0))  # by another name
     outcome = retraining.run("upload", NOW + timedelta(days=9))
     assert "training/later.csv" in registry.manifest(str(outcome.version)).sources
@@ -188,6 +188,16 @@ def test_what_is_not_set_aside_can_not_be_released(
     steward.set_aside.add("training/a.csv", '"1"', "wrong", NOW)
     with pytest.raises(InputError, match=r"training/b\.csv is not set aside; training/a\.csv is"):
         steward.release("training/b.csv", "right")
+
+
+def test_a_note_that_somebody_spoilt_still_holds_its_file(steward: Stewardship) -> None:
+    steward.set_aside.add("training/a.csv", '"1"', "wrong", NOW)
+    steward.set_aside.bucket.put(keys.set_aside('"1"'), b"nonsense")
+    (entry,) = steward.set_aside.entries()
+    assert (entry.etag, entry.held) == ('"1"', True)
+    steward.release('"1"', "it is right")
+    (entry,) = steward.set_aside.entries()
+    assert not entry.held
 
 
 def test_a_file_that_is_taken_away_is_news(

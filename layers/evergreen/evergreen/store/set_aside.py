@@ -5,6 +5,7 @@ corrected file under the same name is not. It stays set aside until a person rel
 """
 
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -12,6 +13,8 @@ from datetime import datetime
 from evergreen.errors import InputError
 from evergreen.store import keys
 from evergreen.store.s3 import Bucket
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,14 @@ class SetAside:
     bucket: Bucket
 
     def entries(self) -> Iterator[Entry]:
-        """Read all entries, the released ones too."""
+        """Read all entries, the released ones too; one that can't be read holds its file."""
         for found in self.bucket.list(keys.SET_ASIDE):
-            yield Entry(**json.loads(self.bucket.get(found.key)[0]))
+            try:
+                yield Entry(**json.loads(self.bucket.get(found.key)[0]))
+            except (TypeError, ValueError) as error:
+                logger.error("%s can't be read: %s", found.key, error)
+                etag = found.key.removeprefix(keys.SET_ASIDE).removesuffix(".json")
+                yield Entry(f'"{etag}"', found.key, "its note can't be read", "")
 
     def add(self, key: str, etag: str, reason: str, now: datetime) -> Entry:
         """Set a file aside, also one that was released before."""
