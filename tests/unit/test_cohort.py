@@ -327,7 +327,8 @@ def recent(sizes: Sequence[int], fresh: Sequence[int]) -> tuple[list[int], list[
     source = np.repeat(np.arange(len(sizes)), sizes)
     last = np.cumsum(sizes, dtype=np.int64)[source] - np.arange(len(source))  # 1 for the last one
     news = last <= np.array(fresh, dtype=np.int64)[source]
-    mask, age = recency(news, source, len(sizes))
+    churned = np.arange(len(source)) % 3 == 0
+    mask, age = recency(news, churned, source, len(sizes))
     assert not age[mask].any()
     ages = [np.unique(age[(source == f) & ~mask]) for f in range(len(sizes))]
     assert max(map(len, ages), default=0) <= 1
@@ -390,8 +391,20 @@ def test_there_are_enough_recent_customers_where_there_are_enough(
     assert min(rest, default=1) > 0
 
 
+def test_news_of_those_who_left_alone_is_not_whom_a_model_is_chosen_for() -> None:
+    """A full list comes again, and in it nothing has changed but that 1,500 customers have left."""
+    first = of(range(6_000))
+    again = [*of(range(1_500), left="yes"), *of(range(1_500, 6_000))]
+    known = cohort({"january": first}).known
+    found = cohort({"january": first, "february": again}, known)
+    assert found.fresh.sum() == 1_500
+    assert found.labelled.churned[found.fresh].all()
+    assert found.labelled.recent.all()
+
+
 def test_a_cohort_says_who_is_recent_by_its_files() -> None:
-    old, new = of(range(1_500)), of(range(1_500, 2_600))
+    old = of(range(1_500))
+    new = [*of(range(1_500, 1_600), left="yes"), *of(range(1_600, 2_600))]
     known = cohort({"old": old}).known
     found = cohort({"old": old, "new": new}, known)
     assert np.array_equal(found.labelled.recent, found.source == "new")

@@ -4,9 +4,10 @@ A customer is held out by a hash of who it is, so the same ones are in every tra
 has ever learned from them, and any two can be compared fairly on those that both have known.
 
 Recent are the latest customers whose row is news to the champion, new or changed: those of the
-newest arrival, and of the ones before it until there are `RECENT`. Where all news is less, all
-customers of the newest arrivals are as well. An arrival counts as a whole, because the order within
-a file may mean something, and so may its division: many are sorted or split by outcome.
+newest arrival, and of the ones before it until there are `RECENT`, some of whom left and some
+stayed. Where all news is less, all customers of the newest arrivals are as well. An arrival counts
+as a whole, because the order within a file may mean something, and so may its division: many are
+sorted or split by outcome.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from evergreen.customers.identity import Hashes, Mask, combined
 from evergreen.customers.schema import Matrix, Schema
 from evergreen.errors import InputError
 from evergreen.models.known import Known
-from evergreen.models.training import MIN_ROWS, Labelled
+from evergreen.models.training import MIN_OUTCOMES, MIN_ROWS, Labelled
 
 HELD_OUT_OF = 5
 """One customer in so many is held out."""
@@ -192,11 +193,15 @@ def latest(people: Hashes) -> Integers:
     return np.flatnonzero(~pd.Series(people).duplicated(keep="last").to_numpy())
 
 
-def recency(fresh: Mask, arrival: Integers, arrivals: int) -> tuple[Mask, npt.NDArray[np.float64]]:
+def recency(
+    fresh: Mask, churned: Mask, arrival: Integers, arrivals: int
+) -> tuple[Mask, npt.NDArray[np.float64]]:
     """Say who is recent, and how old the others are.
 
     Args:
         fresh: shape (customers,): who is news to the champion.
+        churned: shape (customers,): who left. Where only the outcome of a row changes, news is
+            those who left and nobody else; no model is chosen for them alone.
         arrival: shape (customers,): which arrival each came with; they are numbered in order.
         arrivals: how many there are.
 
@@ -208,7 +213,8 @@ def recency(fresh: Mask, arrival: Integers, arrivals: int) -> tuple[Mask, npt.ND
     recent = np.zeros(len(fresh), dtype=np.bool_)
     for who in (fresh, np.ones_like(fresh)):
         for number in reversed(range(arrivals)):
-            if recent.sum() < RECENT:
+            size, left = int(recent.sum()), int(churned[recent].sum())
+            if size < RECENT or min(left, size - left) < MIN_OUTCOMES:
                 recent |= who & (arrival == number)
     total = int(recent.sum())
     sizes = np.bincount(arrival[~recent], minlength=arrivals)

@@ -19,7 +19,7 @@ from evergreen.settings import Thresholds
 from evergreen.statistics import comparison, drift
 from evergreen.statistics.agreement import Agreement, agreement
 from evergreen.statistics.baseline import Baseline
-from evergreen.statistics.comparison import Comparison, Labels, Scores
+from evergreen.statistics.comparison import Comparison, Labels, Scores, losses
 
 MARGIN = 0.01
 """How much log loss (nats) a challenger may surely lose at the most and count as equally good."""
@@ -97,17 +97,16 @@ class Gate:
         known = int((~cohort.fresh).sum())
         if not cohort.fresh.any() or cohort.fresh.sum() >= GROWTH * known or self._others(cohort):
             return None
-        theirs = self._losses(cohort, cohort.news)
-        before = self._losses(cohort, cohort.known_held_out)
-        if not len(before):
-            return None
-        error = np.sqrt(theirs.var() / len(theirs) + before.var() / len(before))
-        if theirs.mean() - before.mean() > _SURELY * error:
+        scores = self.champion.probabilities(cohort.encode(self.champion.schema, cohort.news))
+        lost, own = losses(cohort.labelled.churned[cohort.news], scores), self.champion.metrics
+        rows, before = own["held_out"]["rows"], own["held_out"]["log_loss"]
+        error = lost.std() * np.sqrt(1 / len(lost) + 1 / rows)
+        if lost.mean() - before > _SURELY * error:
             return None
         return (
-            f"the champion holds: log loss {theirs.mean():.4f} on {len(theirs)} new customers,"
-            f" {before.mean():.4f} on {len(before)} held out of its own; they are learned from when"
-            f" there are {int(GROWTH * known)}, or when customers change"
+            f"the champion holds: log loss {lost.mean():.4f} on {len(lost)} new customers,"
+            f" {before:.4f} on {rows} held out of its own; they are learned from when there are"
+            f" {int(GROWTH * known)}, or when customers change"
         )
 
     def judge(
@@ -186,11 +185,6 @@ class Gate:
 
     def _others(self, cohort: Cohort) -> bool:
         return self.drifted(cohort.encode(self.champion.schema, cohort.news))
-
-    def _losses(self, cohort: Cohort, mask: Mask) -> npt.NDArray[np.float64]:
-        rows = np.flatnonzero(mask)
-        scores = self.champion.probabilities(cohort.encode(self.champion.schema, rows))
-        return comparison.losses(cohort.labelled.churned[rows], scores)
 
     def _compare(
         self, rival: Reference, cohort: Cohort, trained: Trained, mask: Mask

@@ -174,7 +174,8 @@ class History:
         learned, put_aside = (np.isin(seen[chosen], k) for k in (known.learned, known.held_out))
         fresh = ~(learned | put_aside)
         arrival = np.array(self.arrivals, dtype=np.int64)[source]
-        recent, age = recency(fresh, arrival, max(self.arrivals, default=-1) + 1)
+        arrivals = max(self.arrivals, default=-1) + 1
+        recent, age = recency(fresh, churned[chosen], arrival, arrivals)
         return Cohort(
             labelled=Labelled(matrix[chosen], churned[chosen], held_out, recent, age),
             source=np.array(self.files, dtype=np.object_)[source],
