@@ -153,6 +153,28 @@ def test_what_was_rolled_back_stays_back_until_it_is_released(
     assert "training/pilot.csv" in registry.manifest(str(released.version)).sources
 
 
+def test_a_pointer_that_was_moved_back_by_hand_is_a_rollback_too(
+    retraining: Retraining, data: Bucket, learned: Pointer, steward: Stewardship
+) -> None:
+    registry = retraining.registry
+    put_history(data, "pilot", customers(1_500, seed=9, shift=1.0))
+    assert retraining.run("drift", LATER).status == "promoted"
+    moved = registry.promote(learned.version, seen=registry.pointer(), reason="by hand")
+    assert moved.move.kind == "rollback"
+    put_history(data, "later", customers(1_100, seed=5))
+    outcome = retraining.run("upload", NOW + timedelta(days=3))
+    (entry,) = steward.set_aside.entries()
+    assert (entry.key, entry.held) == ("training/pilot.csv", True)
+    assert "by hand" in entry.reason
+    sources = registry.manifest(str(outcome.version)).sources
+    assert "training/later.csv" in sources
+    assert "training/pilot.csv" not in sources
+    steward.release("training/pilot.csv", "it was right")
+    retraining.run("upload", NOW + timedelta(days=4))
+    (entry,) = steward.set_aside.entries()
+    assert not entry.held  # what a person released is not set aside by the same rollback
+
+
 def test_a_broken_champion_is_not_replaced_by_one_that_was_rolled_back(
     retraining: Retraining, data: Bucket, learned: Pointer, steward: Stewardship
 ) -> None:
@@ -180,6 +202,8 @@ def test_a_rollback_goes_back_over_several_versions(
         steward.roll_back("again", to=promoted.version)
     with pytest.raises(InputError, match="no version before"):
         steward.roll_back("again")
+    with pytest.raises(InputError, match="d never served"):
+        steward.roll_back("to nowhere", to="d")
 
 
 def test_what_is_not_set_aside_can_not_be_released(

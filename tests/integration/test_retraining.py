@@ -181,7 +181,7 @@ def test_a_rollback_stays(
 ) -> None:
     put_history(data, "new", changed())
     retraining.run("drift", LATER)
-    registry.promote(learned.version, seen=registry.pointer(), reason="by hand")  # no rollback
+    registry.promote(learned.version, seen=registry.pointer(), reason="by hand")
     assert retraining.run("upload", NOW + timedelta(days=1)).status == "skipped"
     assert registry.pointer().version == learned.version
 

@@ -31,6 +31,7 @@ from evergreen.jobs.cohort import Cohort
 from evergreen.jobs.gate import Decision, Gate
 from evergreen.jobs.history import History, Sources
 from evergreen.jobs.occasion import Occasion, Trigger
+from evergreen.jobs.stewardship import Stewardship
 from evergreen.models import artifact, training
 from evergreen.models.artifact import Manifest
 from evergreen.models.known import Known
@@ -101,6 +102,9 @@ class Retraining:
         return SetAside(self.registry.bucket)
 
     def _run(self, trigger: Trigger, now: datetime) -> Outcome:
+        champion = self._champion()
+        if champion:
+            Stewardship(self.registry).honour(champion)
         asides = {entry.etag: entry for entry in self.set_aside.entries()}
         held = {etag for etag, entry in asides.items() if entry.held}
         sources = Sources.find(self.data).without(held)
@@ -108,7 +112,6 @@ class Retraining:
             waiting = f"waiting for {keys.TRAINING_SCHEMA} and a CSV beside it"
             aside = ", ".join(asides[etag].key for etag in held)
             return Outcome("skipped", f"{waiting}; set aside: {aside}" if aside else waiting)
-        champion = self._champion()
         occasion = Occasion(trigger, now, sources, champion, self.registry)
         if trigger != "manual" and (outcome := self._nothing_to_do(occasion)):
             return outcome

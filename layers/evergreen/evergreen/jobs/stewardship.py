@@ -4,15 +4,17 @@ Each is kept with its reason, and holds: what was rolled back is neither served 
 again, whatever is uploaded, drifts or falls due, until somebody says so.
 """
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from itertools import dropwhile, islice, takewhile
 
-from evergreen.errors import InputError
-from evergreen.models.artifact import Manifest
+from evergreen.errors import CorruptModelError, InputError, NotFoundError
 from evergreen.store import keys
-from evergreen.store.registry import Move, Registry
+from evergreen.store.registry import Move, Pointer, Registry
 from evergreen.store.set_aside import Entry, SetAside
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ class Stewardship:
 
         Raises:
             NoModelError: nothing was ever promoted.
-            NotFoundError: there is no such version.
-            InputError: there is none before the champion, or it is the champion; or no reason.
+            InputError: there is none before the champion, or it is the champion, or it never
+                served; or no reason is given.
             ConflictError: the pointer was moved meanwhile; look again.
 
         """
@@ -50,10 +52,24 @@ class Stewardship:
             raise InputError(f"there is no version before {pointer.version}")
         if target == pointer.version:
             raise InputError(f"{target} serves already")
-        kept = set(self.registry.manifest(target).sources.values())
-        for version in self._since(target, pointer.version):
-            self._set_aside(version, kept, f"{version.version} was rolled back: {reason}")
-        return self.registry.promote(target, seen=pointer, reason=reason, kind="rollback").move
+        if all(move.version != target for move in self.registry.history()):
+            raise InputError(f"{target} never served, so it can only be promoted")
+        self._set_aside(target, reason, apart_from=set())
+        return self.registry.promote(target, seen=pointer, reason=reason).move
+
+    def honour(self, pointer: Pointer) -> None:
+        """Set aside what a rollback wants set aside, however the pointer was moved.
+
+        What a person released since stays released. Where the version that serves can't be read,
+        nothing is set aside: what it knew can't be told.
+        """
+        if pointer.move.kind != "rollback":
+            return
+        seen = {entry.etag for entry in self.set_aside.entries()}
+        try:
+            self._set_aside(pointer.version, pointer.move.reason, apart_from=seen)
+        except (CorruptModelError, NotFoundError) as error:
+            logger.error("nothing is set aside after the rollback: %s", error)
 
     def promote(self, version: str, reason: str) -> Move:
         """Let a version serve that the gate has not let; its files may be learned from again.
@@ -77,19 +93,16 @@ class Stewardship:
         _require(reason)
         return self.set_aside.release(name, reason, self._now())
 
-    def _since(self, target: str, champion: str) -> list[Manifest]:
-        """The champion, and the versions that served after the target last did."""
-        names = [champion]
-        for move in self.registry.history():
-            if move.version == target:
-                break
-            names.append(move.version)
-        return [self.registry.manifest(name) for name in dict.fromkeys(names)]
-
-    def _set_aside(self, version: Manifest, kept: set[str], reason: str) -> None:
-        for key, etag in version.sources.items():
-            if key != keys.TRAINING_SCHEMA and etag not in kept:
-                self.set_aside.add(key, etag, reason, self._now())
+    def _set_aside(self, target: str, reason: str, apart_from: set[str]) -> None:
+        """Set aside the labelled files that only those versions knew which served since."""
+        kept = set(self.registry.manifest(target).sources.values()) | apart_from
+        moves = dropwhile(lambda move: move.version == target, self.registry.history())
+        since = takewhile(lambda move: move.version != target, moves)
+        for name in dict.fromkeys(move.version for move in since):
+            for key, etag in self.registry.manifest(name).sources.items():
+                if key != keys.TRAINING_SCHEMA and etag not in kept:
+                    told = f"{name} was rolled back: {reason}"
+                    self.set_aside.add(key, etag, told, self._now())
 
     def _now(self) -> datetime:
         return self.registry.clock()

@@ -169,16 +169,13 @@ class Registry:
             except CorruptModelError as error:
                 logger.warning("passed over %s: %s", version, error)
 
-    def promote(
-        self, version: str, *, seen: Pointer | None, reason: str, kind: MoveKind = "promotion"
-    ) -> Pointer:
-        """Move the pointer.
+    def promote(self, version: str, *, seen: Pointer | None, reason: str) -> Pointer:
+        """Move the pointer; to an older version that served before is a rollback.
 
         Args:
             version: the version that is to serve; it must be complete.
             seen: the pointer that the decision rests on, None where there was none.
             reason: one line for the history.
-            kind: whether this version is better than the one before, or that one was a mistake.
 
         Raises:
             NotFoundError: the version was never completed.
@@ -191,7 +188,7 @@ class Registry:
             previous=seen.version if seen else None,
             moved_at=self.clock().isoformat(),
             reason=reason,
-            kind=kind,
+            kind="rollback" if seen and self._goes_back(version, seen) else "promotion",
         )
         if seen:
             self._remember(seen.move)  # where the mover before us died between its two writes
@@ -218,6 +215,10 @@ class Registry:
                 logger.error("%s; going by the history: %s", error, last.version)
                 return Pointer(last, etag)
             raise
+
+    def _goes_back(self, version: str, seen: Pointer) -> bool:
+        """Whether a move is one to an older version that served before."""
+        return version < seen.version and any(m.version == version for m in self.history())
 
     def _remember(self, move: Move) -> None:
         self.bucket.put(move.key, move.to_bytes())
