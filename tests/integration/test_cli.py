@@ -49,8 +49,11 @@ def test_versions_are_listed_with_what_the_gate_said(
         True,
         "the first model",
     )
+    assert first["gate"] == "promoted"
     assert run("models", "list") == 0
-    assert "second" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "second" in shown
+    assert str(second.move.previous) in shown  # whole, in 80 columns, to be copied
 
 
 def test_a_rollback_is_one_command_and_so_is_the_way_back(

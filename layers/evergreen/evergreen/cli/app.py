@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +22,7 @@ models = typer.Typer(help="Model versions: which there are, and which serves.")
 sources = typer.Typer(help="Labelled files that are set aside, and so not learned from.")
 app.add_typer(models, name="models", no_args_is_help=True)
 app.add_typer(sources, name="sources", no_args_is_help=True)
+_NAMES = ("version", "key")  # what a person copies
 console, complaints = Console(soft_wrap=True), Console(soft_wrap=True, stderr=True)
 
 Stack = Annotated[
@@ -41,20 +42,20 @@ def list_models(stack: Stack = "evergreen", json: Json = False) -> None:
             "version": manifest.version,
             "serves": manifest.version == serving,
             "trigger": manifest.trigger,
-            "parent": manifest.parent,
-            "promoted": manifest.decision["promoted"],
-            "waits": manifest.decision.get("waits", False),
+            "gate": _verdict(manifest.decision),
             "reason": manifest.decision["reason"],
+            "parent": manifest.parent,
         }
         for manifest in registry.manifests()
     ]
-    _show(rows, json)
+    _show(rows, json, ["version", "serves", "trigger", "gate", "reason"])
 
 
 @models.command("moves")
 def list_moves(stack: Stack = "evergreen", json: Json = False) -> None:
     """Show every promotion and rollback, newest first, with its reason."""
-    _show([dataclasses.asdict(move) for move in _registry(stack).history()], json)
+    rows = [dataclasses.asdict(move) for move in _registry(stack).history()]
+    _show(rows, json, ["version", "kind", "moved_at", "reason"])
 
 
 @models.command("rollback")
@@ -87,7 +88,8 @@ def promote(
 def list_sources(stack: Stack = "evergreen", json: Json = False) -> None:
     """Show which labelled files are or were set aside, and why."""
     entries = Stewardship(_registry(stack)).set_aside.entries()
-    _show([dataclasses.asdict(entry) for entry in entries], json)
+    rows = [dataclasses.asdict(entry) | {"held": entry.held} for entry in entries]
+    _show(rows, json, ["key", "held", "since", "reason", "release_reason"])
 
 
 @sources.command("release")
@@ -105,14 +107,22 @@ def _registry(name: str) -> Registry:
     return Registry(Bucket(s3.client(), stack.outputs(name)["ModelBucket"]))
 
 
-def _show(rows: Iterable[dict[str, Any]], as_json: bool) -> None:
-    rows = list(rows)
+def _verdict(decision: Mapping[str, Any]) -> str:
+    if decision["promoted"]:
+        return "promoted"
+    return "waits" if decision.get("waits") else "kept"
+
+
+def _show(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Sequence[str]) -> None:
+    """Print rows as JSON, or some of their columns as a table that keeps every name whole."""
     if as_json:
         print(json.dumps(rows, indent=2))
     elif rows:
-        table = Table(*rows[0])
+        table = Table()
+        for name in columns:
+            table.add_column(name, no_wrap=name in _NAMES, overflow="fold")
         for row in rows:
-            table.add_row(*(_cell(value) for value in row.values()))
+            table.add_row(*(_cell(row[name]) for name in columns))
         console.print(table)
     else:
         console.print("none")
