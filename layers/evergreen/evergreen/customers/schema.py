@@ -15,6 +15,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache
+from itertools import chain
 from math import ceil, floor
 from typing import Any, NamedTuple
 
@@ -81,7 +82,7 @@ class Schema:
         self._inputs = dict.fromkeys((*self.primary_key, *self.feature_names)).keys()
         self._low = np.array([feature.low for feature in self.features])
         self._high = np.array([feature.high for feature in self.features])
-        self._integer = np.array([feature.integer for feature in self.features])
+        self._whole = np.flatnonzero([feature.integer for feature in self.features])
         self._required = np.array([feature.required for feature in self.features])
         self.categorical = np.array([isinstance(f, Categorical) for f in self.features])
 
@@ -110,11 +111,14 @@ class Schema:
         """
         absent = [None] * rows
         codes = [f.codes(columns.get(f.name, absent)) for f in self.features]
-        exact = np.array(codes, dtype=np.float64).reshape(len(self.features), rows).T
+        values = np.fromiter(chain.from_iterable(codes), np.float64, len(self.features) * rows)
+        exact = values.reshape(len(self.features), rows).T
+        whole = exact[:, self._whole]
+        if ((exact >= self._low) & (exact <= self._high)).all() and (whole == np.rint(whole)).all():
+            return Encoded(np.ascontiguousarray(exact, dtype=np.float32), [])  # as most are
         missing = np.isnan(exact)
         wrong = (exact < self._low) | (exact > self._high) | (missing & self._required)
-        if self._integer.any():
-            wrong |= self._integer & ~missing & (exact != np.rint(exact))
+        wrong[:, self._whole] |= ~missing[:, self._whole] & (whole != np.rint(whole))
         if not wrong.any():
             return Encoded(np.ascontiguousarray(exact, dtype=np.float32), [])
         problems = [
@@ -126,8 +130,9 @@ class Schema:
 
     def encode_rows(self, rows: Sequence[Mapping[str, object]]) -> Encoded:
         """Encode customers given one by one; `mistakes` in their fields' names are problems."""
+        given = [row.get for row in rows]
         matrix, problems = self.encode(
-            {name: [row.get(name) for row in rows] for name in self.feature_names}, len(rows)
+            {name: [get(name) for get in given] for name in self.feature_names}, len(rows)
         )
         inputs = self._inputs
         strange = [index for index, row in enumerate(rows) if not row.keys() <= inputs]
