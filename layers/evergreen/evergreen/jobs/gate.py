@@ -32,6 +32,8 @@ COMPARED = 20_000
 GROWTH = 1.0
 """By what share labelled history has to grow for more of the same to be worth a training."""
 
+_SURELY = 2.33  # standard errors: a champion that holds is called worse in one case of a hundred
+
 Mask = npt.NDArray[np.bool_]
 
 
@@ -242,9 +244,6 @@ class Gate:
         reason = f"waits to be promoted by hand, as clients would notice: {'; '.join(found)}"
         told = f"{reason} ({decision.reason})"
         return replace(decision, promoted=False, waits=True, reason=told)
-
-
-_SURELY = 2.33  # standard errors: a champion that holds is called worse in one case of a hundred
 
 
 def _enough(churned: Labels) -> bool:

@@ -1,9 +1,11 @@
 """Whether a trigger is reason enough to train."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from itertools import takewhile
 from typing import Literal
 
 from evergreen.errors import CorruptModelError, NotFoundError
@@ -19,7 +21,7 @@ Trigger = Literal["upload", "drift", "manual"]
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Occasion:
     """A trigger, with the labelled files that there are and the champion that serves."""
 
@@ -36,12 +38,12 @@ class Occasion:
 
     def nothing_new(self) -> bool:
         """Whether the champion has learned from this very data."""
-        serving = self._manifest()
+        serving = self._serving
         return serving is not None and serving.fingerprint == self.sources.fingerprint
 
     def judged(self) -> Manifest | None:
         """Find the challenger made of this very data that was judged against this champion."""
-        for manifest in self._challengers():
+        for manifest in self._challengers:
             if manifest.fingerprint == self.sources.fingerprint:
                 return manifest
         return None
@@ -58,7 +60,7 @@ class Occasion:
 
     def changed(self) -> bool:
         """Whether there is news beside fresh customers: another schema, or a file taken away."""
-        serving = self._manifest()
+        serving = self._serving
         if serving is None:
             return True
         schema = serving.sources.get(keys.TRAINING_SCHEMA)
@@ -94,7 +96,9 @@ class Occasion:
     def _note_key(self) -> str:
         return keys.waiting(str(self.parent))
 
-    def _manifest(self) -> Manifest | None:
+    @cached_property
+    def _serving(self) -> Manifest | None:
+        """The champion's manifest; None where there is none that can be read."""
         if self.parent is None:
             return None
         try:
@@ -102,15 +106,16 @@ class Occasion:
         except (CorruptModelError, NotFoundError):
             return None
 
-    def _challengers(self) -> Iterator[Manifest]:
+    @cached_property
+    def _challengers(self) -> Sequence[Manifest]:
         """The versions that were judged against this champion, the latest first."""
-        serving = self._manifest()
+        serving = self._serving
         since = datetime.fromisoformat(serving.created) if serving else _LONG_AGO
-        for manifest in self.registry.manifests():
-            if datetime.fromisoformat(manifest.created) < since:
-                return
-            if manifest.parent == self.parent:
-                yield manifest
+        later = takewhile(
+            lambda manifest: datetime.fromisoformat(manifest.created) >= since,
+            self.registry.manifests(),
+        )
+        return [manifest for manifest in later if manifest.parent == self.parent]
 
     def _too_few(self, cohort: Cohort) -> str | None:
         """Say why fresh customers are too few for one more challenger; None if they are enough."""
@@ -126,7 +131,7 @@ class Occasion:
         One that knew a file which is set aside or gone says nothing of those that there are, and
         drift is a new situation to one that was made before there was any.
         """
-        for manifest in self._challengers():
+        for manifest in self._challengers:
             comparable = manifest.sources.items() <= self.sources.etags.items()
             if comparable and (self.trigger != "drift" or manifest.trigger == "drift"):
                 return int(manifest.history.get("fresh", 0))

@@ -13,8 +13,7 @@ from itertools import batched
 from pathlib import Path
 from typing import IO, Any
 
-from evergreen.customers.schema import Schema
-from evergreen.customers.table import check_header
+from evergreen.customers.table import check_fields
 from evergreen.errors import InputError, NotFoundError, TableError
 from evergreen.models.answers import risk, rounded, will_churn
 from evergreen.models.model import Model
@@ -101,7 +100,7 @@ def score_table(
     reader = csv.reader(lines, strict=True)
     try:
         header = next(reader, [])
-        _check(model.schema, header)
+        check_fields(header, model.schema)
         good, bad = csv.writer(scored), csv.writer(rejected)
         # a file that was scored before loses its old answers
         kept = [i for i, n in enumerate(header) if n not in ADDED or n in model.schema.fields]
@@ -121,16 +120,6 @@ def score_table(
     except csv.Error as error:
         raise TableError(f"line {reader.line_num}: not a CSV: {error}") from None
     return replace(summary, **counts)  # type: ignore[arg-type]
-
-
-def _check(schema: Schema, header: list[str]) -> None:
-    needed = [feature.name for feature in schema.features if feature.required]
-    if set(header).isdisjoint(schema.feature_names):
-        needed = list(schema.feature_names)
-    check_header(header, needed)
-    mistakes = schema.mistakes(set(header))
-    if mistakes:
-        raise TableError("; ".join(f"column {name!r} {message}" for name, message in mistakes))
 
 
 Row = tuple[int, list[str]]
