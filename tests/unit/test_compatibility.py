@@ -79,6 +79,12 @@ HARMLESS: list[tuple[str, Edit]] = [
     ("fields in another order", lambda d: d["fields"].reverse()),
     ("another word for a missing value", document(missingValues=["", "NA", "unknown"])),
     ("a level that would be missing, were it none", document(missingValues=["", "NA", "pro"])),
+    ("levels as text", limits("devices", enum=["1", "2"])),
+    ("numbers with signs between thousands", members("spend", groupChar=",")),
+    ("numbers with a currency", members("spend", bareNumber=False)),
+    ("blanks that are missing anyway", document(missingValues=["NA", " "])),
+    ("more words for true", members("app", trueValues=["true", "True", "TRUE", "1", "yes"])),
+    ("a label", document(missingValues=["", {"value": "NA", "label": "unknown"}])),
     ("one more outcome", limits("left", enum=["yes", "no", "moved"])),
 ]
 
@@ -101,16 +107,30 @@ HARMFUL: list[tuple[Edit, str]] = [
         "was a number, and is a cat",
     ),
     (members("devices", constraints={}), "was a category, and is a number now"),
-    (limits("devices", enum=["1", "2"]), "could be 1, which was the level 1 and is refused now"),
     (
         members("app", trueValues=["true", "0"]),
         "could be '0', which was the level False and is the l",
     ),
     (members("app", trueValues=["yes"]), "could be 'true' or 'True' or 'TRUE' or '1', which was"),
-    (document(primaryKey=["id", "region"]), "the primary key is id, region, no longer id"),
+    (
+        without("region"),
+        "field 'region' is no feature any more",
+    ),
+    (
+        lambda d: (members("region", constraints={})(d), document(primaryKey=["id", "region"])(d)),
+        "the primary key is id, region, no longer id",
+    ),
     (document(target={"field": "left", "positive": "no"}), "positive is 'no', no longer 'yes'"),
     (document(target={"field": "plan", "positive": "pro"}), "the target is 'plan', no longer"),
     (document(missingValues=[""]), "field 'age' could be 'NA', which was a missing value"),
+    (members("age", missingValues=[""]), "field 'age' could be 'NA', which was a missing value"),
+    (members("spend", decimalChar=","), "was written '.' before the fraction, and is ','"),
+    (limits("spend", exclusiveMinimum=0), "of at least 0, and has to be a number above 0 now"),
+    (
+        limits("plan", enum=["basic", "pro", "PRO"]),
+        "could be 'PRO', which was the level pro and is",
+    ),
+    (members("plan", missingValues=["Pro"]), "could be 'Pro', which was the level pro and is a mi"),
     (document(missingValues=["", "NA", "99"]), "field 'age' could be '99', which was a number and"),
 ]
 
@@ -129,8 +149,16 @@ def test_a_value_that_was_refused_before_is_no_loss() -> None:
     assert len(told("17", "20.5", "18")) == 1
 
 
+def test_a_field_that_took_other_signs_around_a_number_goes_on_taking_them() -> None:
+    loose = edited(members("spend", bareNumber=False, groupChar=","))
+    (told,) = obstacles(loose, edited(members("spend", groupChar=",")))
+    assert "field 'spend' was written '.' before the fraction and ',' between thousands" in told
+    assert len(obstacles(loose, edited(members("spend", bareNumber=False)))) == 1
+    assert obstacles(loose, loose) == []
+
+
 levels = st.lists(
-    st.sampled_from(["a", "b", "1", "NA", 2, True]), min_size=1, max_size=4, unique_by=str
+    st.sampled_from(["a", "b", "A", "1", "NA", 2, True]), min_size=1, max_size=4, unique_by=str
 )
 bounds = st.fixed_dictionaries(
     {},
@@ -201,7 +229,7 @@ def pairs(draw: st.DrawFn) -> tuple[Schema, Schema]:
         reject()
 
 
-TEXTS = ("a", "b", "c", "new", "NA", "", "1", "0", "true", "False")
+TEXTS = (*("a", "b", "c", "new", "NA", "", "1", "0", "true", "False"), *("A", " b", "tRUE", "1.0"))
 VALUES = (*TEXTS, -2, 0, 0.5, 1, 1.5, 2, 9, True, False, None)
 
 

@@ -3,12 +3,14 @@
 import math
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.customers.features import UNSEEN, Categorical, Numeric, parse_feature
+from evergreen.customers.values import folded
 from evergreen.errors import SchemaError
 
 MISSING = frozenset([None, "", "NA"])
@@ -104,3 +106,213 @@ def test_true_and_false_are_no_levels_of_numbers(value: bool) -> None:
 def test_numbers_survive_their_text(values: list[float]) -> None:
     exact = numeric().codes(list(map(repr, values)))
     assert np.array_equal(np.float32(exact), np.float32(values))
+
+
+LEVELS = ["monthly", "two-year", "Fibre optic", "1", "Caf\u00e9"]
+
+
+@pytest.mark.parametrize(
+    ("levels", "value", "code"),
+    [
+        (LEVELS, " monthly\u00a0", 0),
+        (LEVELS, "\ufeffMONTHLY", 0),
+        (LEVELS, "Two-Year", 1),
+        (LEVELS, "fibre  OPTIC", 2),
+        (LEVELS, "fibre\u00a0optic", 2),
+        (LEVELS, "1.0", 3),
+        (LEVELS, "1.00", 3),
+        (LEVELS, 1, 3),
+        (LEVELS, 1.0, 3),
+        (LEVELS, "cafe\u0301", 4),
+        (LEVELS, True, UNSEEN),
+        (LEVELS, 1.5, UNSEEN),
+        (LEVELS, "01", UNSEEN),
+        (LEVELS, "1.01", UNSEEN),
+        (LEVELS, "fibreoptic", UNSEEN),
+        (LEVELS, ["monthly"], UNSEEN),
+        (LEVELS, {}, UNSEEN),
+        (LEVELS, "  ", math.nan),
+        (LEVELS, " NA ", math.nan),
+        (LEVELS, "na", UNSEEN),
+        ([0, 1], "0.0", 0),
+        ([0, 1], "1.0", 1),
+        ([0, 1], 1.0, 1),
+        ([0, 1], "01", 1),
+        ([0, 1], True, UNSEEN),
+        ([0.5, 1.5], "0.50", 0),
+        (["1.0", "2.0"], 1, 0),
+        (["1.0", "2.0"], "2", 1),
+        (["1.1", "1.10"], 1.1, 0),
+        (["1.1", "1.10"], "1.10", 1),
+        (["a", "A"], "a", 0),
+        (["a", "A"], "A", 1),
+        (["a", "A"], " A", 1),
+        (["ab", "AB"], "Ab", UNSEEN),
+        (["na", "b"], "na", 0),
+        (["na", "b"], "NA", math.nan),
+        (["na", "b"], "Na", UNSEEN),
+        ([" ", "b"], " ", 0),
+        ([" ", "b"], "  ", math.nan),
+        (["=a", "-"], "'=a", 0),
+        (["=a", "-"], "'-", 1),
+    ],
+)
+def test_a_value_is_the_level_that_it_is_a_variant_of(
+    levels: list[Any], value: object, code: float
+) -> None:
+    found = categorical(levels)
+    for _ in range(2):  # also when it is remembered
+        assert found.codes([value]) == pytest.approx([code], nan_ok=True)
+        assert found.codes([levels[0], value] * 8)[1::2] == pytest.approx([code] * 8, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "codes"),
+    [
+        (
+            {},
+            ["true ", "FALSE", "True", "tRuE", "1.0", "0.00", 1, 0, 1.0],
+            [1, 0, 1, 1, 1, 0, 1, 0, 1],
+        ),
+        ({}, ["yes", "t", "2", 2, []], [UNSEEN] * 5),
+        (
+            {"trueValues": ["yes", "y", "t"], "falseValues": ["no", "0"]},
+            ["Yes", "Y", "T ", "NO", "0.0", 0, "true", 1],
+            [1, 1, 1, 0, 0, 0, UNSEEN, UNSEEN],
+        ),
+        ({"trueValues": ["0"], "falseValues": ["1"]}, ["0", 0, "1", 1, True], [1, 1, 0, 0, 1]),
+        ({"trueValues": ["false"]}, ["false", "False", "0"], [1, 0, 0]),
+    ],
+)
+def test_a_boolean_is_read_by_its_words(
+    field: dict[str, Any], values: list[object], codes: list[float]
+) -> None:
+    assert parse_feature({"name": "x", "type": "boolean"} | field, MISSING).codes(values) == codes
+
+
+levels_of_text = st.lists(
+    st.text(st.sampled_from("abAB\u00e9 1.0-"), min_size=1, max_size=5).filter(str.strip),
+    min_size=1,
+    max_size=6,
+    unique_by=lambda text: folded(text.strip()).removesuffix(".0"),
+)
+
+
+@given(levels_of_text, st.data())
+def test_any_level_in_any_variant_is_its_level(levels: list[str], data: st.DataObject) -> None:
+    found = categorical(levels)
+    place = data.draw(st.integers(0, len(levels) - 1))
+    level = levels[place]
+    before, after = data.draw(st.text(" \t\u00a0\ufeff", max_size=2)), data.draw(st.text("\u00a0 "))
+    form = data.draw(st.sampled_from([str, str.upper, str.lower, str.swapcase, str.title]))(level)
+    assert found.codes([level]) == [place]
+    assert found.codes([before + form + after]) == [place]
+
+
+@given(
+    st.lists(st.integers(-20, 20), min_size=1, max_size=6, unique=True),
+    st.booleans(),
+    st.one_of(st.integers(-21, 21), st.integers(-42, 42).map(lambda n: n / 2)),
+)
+def test_a_number_is_the_same_level_as_json_and_as_text(
+    levels: list[int], as_text: bool, value: float
+) -> None:
+    found = categorical(list(map(str, levels)) if as_text else levels)
+    code = levels.index(int(value)) if value in levels else UNSEEN
+    assert found.codes([value]) == found.codes([str(value)]) == [code]
+
+
+def test_variants_without_end_are_not_remembered_without_end() -> None:
+    found = categorical(["a"])
+    assert found.codes([" " * n + "A" for n in range(10_000)]) == [0] * 10_000
+    assert found.codes([f"{n}" for n in range(10_000)]) == [UNSEEN] * 10_000
+    assert len(found._codes) < 6_000
+
+
+def test_the_level_that_was_meant_is_suggested() -> None:
+    found = categorical(["dsl", "cable", "fibre"])
+    assert found.complaint("fiber").endswith("got 'fiber'; did you mean 'fibre'?")
+    assert found.complaint("Cabel ").endswith("did you mean 'cable'?")
+    for value in ("satellite", "", 5, None, "x" * 10_000):
+        assert "did you mean" not in found.complaint(value)
+    assert "did you mean" not in found.complaint("fiber", 1_000)
+
+
+def test_a_long_list_of_levels_is_cut() -> None:
+    expected = categorical([f"city {n}" for n in range(3_000)]).expected
+    assert expected.endswith("'city 9' and 2,990 more")
+    assert expected.startswith("one of 'city 0', 'city 1'")
+
+
+def with_format(**members: object) -> Numeric:
+    found = parse_feature({"name": "x", "type": "number"} | members, MISSING)
+    assert isinstance(found, Numeric)
+    return found
+
+
+def test_the_text_of_a_number_is_read_by_the_format_that_the_field_states() -> None:
+    both = with_format(decimalChar=",", groupChar=".")
+    assert both.codes(["1.234", "1.234,56", "74,90", " 74,90\u00a0", "'-5,5"]) == [
+        *(1234, 1234.56, 74.9, 74.9, -5.5)
+    ]
+    assert both.codes([1.234, 74.9, "74,90", None, "NA"])[:3] == [1.234, 74.9, 74.9]
+    assert both.codes(["1.234"]) == [1234]
+    comma = with_format(decimalChar=",")
+    assert comma.codes(["1.234"]) == [math.inf]
+    assert comma.codes(["1.234", "74,90"]) == [math.inf, 74.9]
+    assert comma.codes(["74,90", "5"]) == [74.9, 5]
+    assert with_format(bareNumber=False).codes(["€ 5.5", "95%", True]) == [5.5, 95, math.inf]
+    assert with_format(groupChar=" ").codes(["1\u00a0234.5"]) == [1234.5]
+
+
+@pytest.mark.parametrize("members", [{}, {"decimalChar": ","}, {"bareNumber": False}])
+def test_a_number_that_stands_for_missing_is_missing_however_it_is_written(
+    members: dict[str, object],
+) -> None:
+    found = with_format(missingValues=["-99", "none"], **members)
+    fraction = "-99,0" if "decimalChar" in members else "-99.0"
+    values = ["-99", " -99 ", -99, -99.0, fraction, "none", "", " \u00a0", None]
+    assert all(map(math.isnan, found.codes(values)))
+    assert all(math.isnan(code) for value in values for code in found.codes([value]))
+    assert found.codes(["-98", -98, "NA"]) == [-98, -98, math.inf]
+    assert with_format(missingValues=["1"]).codes([True, 0]) == [math.inf, 0]
+
+
+def test_levels_that_are_numbers_are_written_as_the_field_says() -> None:
+    field = {"name": "x", "type": "number", "decimalChar": ",", "groupChar": "."}
+    found = parse_feature(field | {"constraints": {"enum": [0.5, 1.234, 1234]}}, MISSING)
+    assert found.codes(["0,5", "0,50", "1,234", "1.234", "0.5"]) == [0, 0, 1, 2, UNSEEN]
+    assert found.codes([0.5, 1.234, 1234]) == [0, 1, 2]
+    one = parse_feature(field | {"constraints": {"enum": [1, 2]}}, MISSING)
+    assert one.codes(["1,0", "1.000", 1.0]) == [0, UNSEEN, 0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits", "inside", "outside", "expected"),
+    [
+        ("number", {"exclusiveMinimum": 0}, [1e-9, 1], [0, -1], "a number above 0"),
+        ("number", {"exclusiveMaximum": 5}, [4.999], [5, 6], "a number below 5"),
+        ("number", {"minimum": 0, "exclusiveMinimum": 0}, [1], [0], "a number above 0"),
+        ("number", {"minimum": 1, "exclusiveMinimum": 0}, [1], [0.5], "a number of at least 1"),
+        (
+            "number",
+            {"minimum": 0, "exclusiveMaximum": 1},
+            [0, 0.9],
+            [1],
+            "a number of at least 0 and below 1",
+        ),
+        ("integer", {"exclusiveMinimum": 0}, [1], [0], "a whole number of at least 1"),
+        ("integer", {"exclusiveMaximum": 2.5}, [2], [3], "a whole number of at most 2"),
+        ("year", {"minimum": 1990}, [2024], [1980], "a whole number of at least 1990"),
+    ],
+)
+def test_a_bound_may_be_excluded(
+    kind: str, limits: dict[str, float], inside: list[float], outside: list[float], expected: str
+) -> None:
+    found = parse_feature({"name": "x", "type": kind, "constraints": limits}, MISSING)
+    assert found.expected == expected
+    assert all(found.low <= code <= found.high for code in found.codes(inside))
+    assert not any(found.low <= code <= found.high for code in found.codes(outside))
+    described = jsonschema.Draft202012Validator(found.json_schema())
+    assert all(map(described.is_valid, inside))
+    assert not any(map(described.is_valid, outside))

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evergreen.customers.identity import contents, identities, keyless
+from evergreen.customers.numbers import NumberFormat
 from evergreen.customers.schema import Schema
 from local.demo.source import to_json
 
@@ -190,3 +191,46 @@ def test_a_row_stays_the_same_when_the_schema_grows() -> None:
 def test_nobody_is_nobody() -> None:
     assert identities(KEYED, {}, 0).shape == keyless(KEYED, {"id": []}, 0).shape == (0,)
     assert identities(NAMELESS, {"months": []}, 0).dtype == np.uint64
+
+
+@pytest.mark.parametrize("form", ["\u00a042", "\ufeff42 ", "42\u200b"])
+def test_what_surrounds_a_key_is_no_part_of_it(form: str) -> None:
+    assert who(KEYED, id=form) == who(KEYED, id="42")
+
+
+def test_a_key_is_what_it_was_before_it_was_defused_and_capitals_count() -> None:
+    assert who(KEYED, id="'=C7") == who(KEYED, id="=C7")
+    assert who(KEYED, id="c-7") != who(KEYED, id="C-7")
+    assert keyless(KEYED, {"id": ["\u00a0", " \ufeff", "x"]}, 3).tolist() == [True, True, False]
+
+
+def test_a_key_has_its_own_missing_values_and_its_own_way_to_write_a_number() -> None:
+    key = {"name": "id", "type": "integer", "groupChar": ".", "decimalChar": ","}
+    own = schema_of("id", fields=[key | {"missingValues": ["0", "none"]}, *FIELDS[2:]])
+    assert keyless(own, {"id": ["0", 0, "none", "1"]}, 4).tolist() == [True] * 3 + [False]
+    for form in ("1.234", "1234", 1234, "1.234,0", "01234"):
+        assert who(own, id=form) == who(KEYED, id="1234")
+    long = "12.345.678.901.234.567.890"
+    assert who(own, id=long) == who(KEYED, id=long.replace(".", ""))
+    german = schema_of("id", fields=[{"name": "id", "type": "integer"}, *FIELDS[2:]]).reading(
+        {"id": NumberFormat(",", ".")}
+    )
+    assert who(german, id="1.234") == who(KEYED, id="1234")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"plan": "PRO", "app": "tRue"},
+        {"plan": " pro\u00a0", "months": "\u00a012 ", "spend": " 9.5\ufeff"},
+        {"app": 1, "months": "'12"},
+    ],
+)
+def test_a_variant_of_a_value_is_the_same_customer(form: dict[str, object]) -> None:
+    same = {"months": "12"} if form.get("months") == "'12" else {}
+    assert who(NAMELESS, **{**CUSTOMER, **form, **same}) == who(NAMELESS, **CUSTOMER)
+
+
+def test_a_number_is_the_same_in_the_format_of_its_field() -> None:
+    german = NAMELESS.reading({"spend": NumberFormat(",", ".")})
+    assert who(german, **{**CUSTOMER, "spend": "9,50"}) == who(NAMELESS, **CUSTOMER)

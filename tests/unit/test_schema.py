@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.customers.features import UNSEEN
+from evergreen.customers.numbers import FLOAT32
 from evergreen.customers.schema import Schema
 from evergreen.errors import SchemaError
 
@@ -143,6 +144,12 @@ def test_an_unseen_category_keeps_a_code_and_other_wrong_values_are_missing() ->
     assert np.isnan(matrix[0, 3:]).all()
 
 
+def test_what_was_meant_is_suggested_for_the_first_slips_of_many() -> None:
+    problems = SCHEMA.encode({"plan": ["bsic"] * 600, "months": [1] * 600}, 600).problems
+    told = [problem.message.endswith("did you mean 'basic'?") for problem in problems]
+    assert told == [True] * 500 + [False] * 100
+
+
 def test_nothing_at_all_is_an_empty_matrix() -> None:
     matrix, problems = SCHEMA.encode_rows([])
     assert (matrix.shape, problems) == ((0, 5), [])
@@ -199,7 +206,7 @@ def test_the_request_is_described_as_json_schema() -> None:
     }
     assert described["properties"]["months"] == {"type": "integer", "minimum": 0, "maximum": 600}
     assert described["properties"]["spend"]["anyOf"] == [
-        {"type": "number", "minimum": 0},
+        {"type": "number", "minimum": 0, "maximum": FLOAT32},
         {"type": "null"},
     ]
 

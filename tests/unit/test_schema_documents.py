@@ -2,13 +2,17 @@
 
 import copy
 import json
+import math
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evergreen.customers.numbers import FLOAT32, NumberFormat
 from evergreen.customers.schema import Schema
 from evergreen.errors import SchemaError
 
@@ -123,8 +127,10 @@ customers = st.fixed_dictionaries(
     optional={
         "id": st.sampled_from(["7", 7, None, 1.5, {"a": 1}, ["7"]]),
         "age": st.sampled_from([0, 120, 121, -1, 1.5, 2.0, True, None, [], {}]),
-        "spend": st.sampled_from([0, -2.5, 1e300, True, None, []]),
-        "plan": st.sampled_from(["basic", "pro", "Pro", 0, None, ["pro"], {}]),
+        "spend": st.sampled_from(
+            [0, -2.5, FLOAT32, -FLOAT32, 3.5e38, 1.7e308, 10**400, True, None, []]
+        ),
+        "plan": st.sampled_from(["basic", "pro", "gold", 0, None, ["pro"], {}]),
         "left": st.sampled_from(["yes"]),
         "other": st.sampled_from([1, []]),
     },
@@ -137,6 +143,207 @@ def test_a_request_is_taken_if_and_only_if_its_description_says_so(
 ) -> None:
     schema = Schema(DOCUMENT)
     described = jsonschema.Draft202012Validator(schema.json_schema()).is_valid(customer)
-    if customer.get("spend") == 1e300:  # float32's limits are not described
-        described = False
     assert (schema.encode_rows([customer]).problems == []) == described
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        DOCUMENT
+        | {"title": "T", "description": "D", "licenses": [], "version": "1", "created": "x"},
+        DOCUMENT
+        | {"$schema": "https://x", "sources": [], "homepage": "h", "keywords": [], "id": "i"},
+        DOCUMENT | {"contributors": [], "name": "n", "x-team": 1, "evergreen:note": {}},
+        DOCUMENT | {"foreignKeys": [], "fieldsMatch": "partial"},
+        with_field("age", format="default", rdfType="r", title="t", example=3, examples=[3]),
+        with_field("age", **{"x-unit": "years", "evergreen:seen": [0, 9]}),
+        with_field("age", constraints={"unique": False, "required": False}),
+        with_field("plan", categoriesOrdered=True),
+        with_field("id", constraints={"required": True, "unique": True}),
+        with_field("id", type="integer", groupChar=".", missingValues=["0"]),
+        with_field("age", type="year", constraints={}),
+    ],
+)
+def test_what_changes_no_meaning_passes(document: dict[str, Any]) -> None:
+    Schema.parse(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (DOCUMENT | {"foreignKeys": [{}]}, "'foreignKeys' are not checked"),
+        (DOCUMENT | {"uniqueKeys": [["age"]]}, "'uniqueKeys' are not checked"),
+        (DOCUMENT | {"fieldsMatch": "superset"}, "'fieldsMatch' is 'superset': leave it out"),
+        (DOCUMENT | {"missingValue": ["-"]}, "'missingValue'.*did you mean 'missingValues'"),
+        (DOCUMENT | {"primarykey": "id"}, "'primarykey'.*did you mean 'primaryKey'"),
+        (DOCUMENT | {"dialect": {}}, "'dialect', which is not honoured; leave it out"),
+        (with_field("spend", decimalchar=","), "field 'spend'.*did you mean 'decimalChar'"),
+        (with_field("spend", decimal_char=","), "field 'spend'.*did you mean 'decimalChar'"),
+        (with_field("spend", currency="EUR"), "field 'spend'.*'currency'.*begin with 'x-'"),
+        (with_field("spend", format="currency"), "field 'spend': the format 'currency' is not"),
+        (with_field("id", format="uuid"), "field 'id': the format 'uuid' is not"),
+        (
+            with_field("plan", decimalChar=","),
+            "field 'plan': 'decimalChar' is for fields of type n",
+        ),
+        (with_field("spend", trueValues=["1"]), "field 'spend': 'trueValues' is for .* boolean"),
+        (with_field("spend", type="nubmer"), "field 'spend' is of type 'nubmer'.*'number'"),
+        (with_field("spend", type="money"), "field 'spend' is of type 'money'.*the types are"),
+        (with_field("spend", type=["number"]), "field 'spend' is of type"),
+        *(
+            (
+                with_field(name, constraints={constraint: value}),
+                f"'{name}', .*'{constraint}' is not",
+            )
+            for constraint, value in [
+                *(("minLength", 1), ("maxLength", 9), ("pattern", "C.*"), ("jsonSchema", {})),
+            ]
+            for name in ("id", "age", "left")
+        ),
+        (with_field("age", constraints={"unique": True}), "'age', .*'unique' is not checked"),
+        (with_field("id", constraints={"enum": ["a"]}), "'id', .*'enum' is not checked"),
+        (with_field("age", constraints={"min": 3}), "'age', constraints.*'min', which is not"),
+        (with_field("age", constraints={"Minimum": 3}), "'age', constraints.*mean 'minimum'"),
+        (with_field("age", constraints={"required": "yes"}), "'age': 'required' must be true or"),
+        (
+            with_field("id", constraints={"unique": True}) | {"primaryKey": ["id", "age"]},
+            "'id', .*'unique' is not checked",
+        ),
+        (with_field("spend", decimalChar=""), "'spend': 'decimalChar' must be one sign"),
+        (with_field("spend", decimalChar="1"), "'spend': 'decimalChar' must be one sign"),
+        (with_field("spend", groupChar=".."), "'spend': 'groupChar' must be one sign"),
+        (with_field("spend", groupChar="."), "'spend': decimalChar and groupChar can't both"),
+        (with_field("spend", bareNumber="no"), "'spend': 'bareNumber' must be"),
+        (with_field("spend", missingValues=[-99]), "'spend': 'missingValues' must be.*strings"),
+        (with_field("spend", missingValues=[{"label": "x"}]), "'spend': 'missingValues'"),
+        (with_field("plan", categories=[]), "'plan' has an empty categories"),
+        (with_field("plan", categories=["basic"]), "'plan': 'pro' is in its enum, but no"),
+        (
+            with_field("age", constraints={"enum": [1, 5], "maximum": 4}),
+            "'age': its level 5 is out of its own bounds",
+        ),
+        (with_field("age", constraints={"enum": [True, 1]}), "'age' lists a level twice"),
+        (
+            with_field("age", type="boolean", constraints={}, trueValues=["a"], falseValues=["a"]),
+            "'age': 'a' is both true and false",
+        ),
+        (with_field("spend", type="date"), "field 'spend' of type 'date' .* leave it out"),
+    ],
+)
+def test_what_would_change_a_meaning_and_is_not_honoured_is_refused_by_name(
+    document: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SchemaError, match=message):
+        Schema.parse(json.dumps(document))
+
+
+def read(schema: Schema, field: str, *values: object) -> list[float | None]:
+    column = schema.feature_names.index(field)
+    matrix = schema.encode({field: values, "plan": ["pro"] * len(values)}, len(values)).matrix
+    return [None if math.isnan(code) else code for code in matrix[:, column].tolist()]
+
+
+def test_missing_values_of_a_field_take_the_place_of_the_schemas() -> None:
+    document = with_field("age", missingValues=["", "7"]) | {"missingValues": ["", "-"]}
+    schema = Schema(document)
+    assert read(schema, "age", "7", 7, "7.0", "8", "") == [None, None, None, 8, None]
+    assert [p.row for p in schema.encode({"age": ["-"], "plan": ["pro"]}, 1).problems] == [0]
+    assert read(schema, "spend", "-", "7") == [None, 7]
+
+
+@pytest.mark.parametrize("where", ["schema", "field"])
+def test_missing_values_may_have_labels(where: str) -> None:
+    entries = [{"value": "-99", "label": "refused"}, {"value": "-98"}, "-97"]
+    document = (
+        DOCUMENT | {"missingValues": entries}
+        if where == "schema"
+        else with_field("spend", missingValues=entries)
+    )
+    schema = Schema(document)
+    assert read(schema, "spend", "-99", -99, "-98", "-97", "-96", "", " ") == [
+        *(None, None, None, None, -96, None, None)
+    ]
+    assert schema.encode({"spend": ["-99"], "plan": ["pro"]}, 1).problems == []
+
+
+def test_what_is_missing_to_its_own_field_is_required_there() -> None:
+    document = with_field(
+        "age", missingValues=["-99"], constraints={"required": True, "minimum": 0}
+    )
+    ages = ["-99", -99, " ", None, "-98"]
+    problems = Schema(document).encode({"age": ages, "plan": ["pro"] * 5}, 5).problems
+    assert [p.message.startswith("is required") for p in problems] == [True] * 4 + [False]
+
+
+@pytest.mark.parametrize(
+    "categories",
+    [["basic", "pro", "max"], [{"value": "basic", "label": "B"}, {"value": "pro"}, "max"]],
+)
+def test_categories_are_levels_and_an_enum_picks_among_them(categories: list[object]) -> None:
+    wide = Schema(with_field("plan", categories=categories, constraints={"required": True}))
+    assert wide.json_schema()["properties"]["plan"] == {"enum": ["basic", "pro", "max"]}
+    narrow = Schema(with_field("plan", categories=categories, constraints={"enum": ["pro"]}))
+    assert narrow.features[-1].codes(["pro", "basic", "B"]) == [0, -1, -1]
+    numbers = with_field(
+        "age", constraints={}, categories=[{"value": 1, "label": "a"}, {"value": 2}]
+    )
+    assert read(Schema(numbers), "age", 1, "2", "2.0", 3) == [0, 1, 1, -1]
+
+
+def test_a_file_may_write_numbers_its_own_way_unless_the_field_says_how() -> None:
+    german = NumberFormat(",", ".")
+    plainly = Schema(DOCUMENT)
+    reading = plainly.reading({"spend": german, "other": german, "plan": german})
+    assert read(reading, "spend", "1.234", "74,90", 1.5) == [1234, pytest.approx(74.9), 1.5]
+    assert read(reading, "age", "5") == [5]
+    assert read(plainly, "spend", "1.234") == [pytest.approx(1.234)]
+    stated = Schema(with_field("spend", decimalChar="."))
+    assert read(stated.reading({"spend": german}), "spend", "1.234") == [pytest.approx(1.234)]
+    around = Schema(with_field("spend", bareNumber=False)).reading({"spend": german})
+    assert read(around, "spend", "1.234,5 €") == [1234.5]
+    assert reading.document is plainly.document
+
+
+@pytest.mark.parametrize("variant", ["Yes", " yes ", "YES\u00a0", "\ufeffyes"])
+def test_an_outcome_is_read_as_any_value(variant: str) -> None:
+    labels, problems = Schema(DOCUMENT).labels([variant, "no"])
+    assert (labels.tolist(), problems) == ([True, False], [])
+    assert Schema(DOCUMENT | {"target": {"field": "left", "positive": "Yes"}}).positive == "yes"
+
+
+def test_an_outcome_that_is_none_is_told_with_the_one_that_was_meant() -> None:
+    (problem,) = Schema(DOCUMENT).labels(["yess"])[1]
+    assert problem.message == "expected one of 'yes', 'no', got 'yess'; did you mean 'yes'?"
+
+
+@given(customers, st.sampled_from([str.upper, str.title, "\u00a0{} ".format]))
+def test_variants_of_values_are_taken_as_the_values(
+    customer: dict[str, Any], variant: Callable[[str], str]
+) -> None:
+    schema = Schema(DOCUMENT)
+    written = {
+        name: variant(str(value)) if name in schema.feature_names and value == str(value) else value
+        for name, value in customer.items()
+    }
+    before, after = schema.encode_rows([customer]), schema.encode_rows([written])
+    assert np.array_equal(before.matrix, after.matrix, equal_nan=True)
+
+
+def test_a_number_beyond_all_bounds_is_refused_with_the_reason() -> None:
+    (problem,) = Schema(DOCUMENT).encode_rows([{"plan": "pro", "spend": 1.7e308}]).problems
+    assert problem.message == "expected a number, got 1.7e+308; numbers go up to 3.4e+38"
+
+
+@pytest.mark.parametrize(
+    ("limits", "value"),
+    [
+        ({"exclusiveMinimum": 0}, 1),
+        ({"exclusiveMaximum": 0}, -1),
+        ({"exclusiveMinimum": 0, "maximum": 0.5}, 5e-324),
+        ({"minimum": 0.5}, 1),
+    ],
+)
+def test_the_example_fits_where_bounds_are_excluded(limits: dict[str, float], value: float) -> None:
+    schema = Schema(with_field("spend", constraints=limits | {"required": True}))
+    assert schema.example()["spend"] == value
+    assert schema.encode_rows([schema.example()]).problems == []

@@ -62,6 +62,7 @@ FIELDS: dict[str, dict[str, Any]] = {
 
 def schema(*names: str, key: str | list[str] | None = None) -> dict[str, Any]:
     fields = [{"name": name} | FIELDS[name] for name in (*names, "left")]
+    fields = [f | {"constraints": {}} if key and f["name"] in key else f for f in fields]
     document = {
         "fields": fields,
         "missingValues": ["", "NA"],

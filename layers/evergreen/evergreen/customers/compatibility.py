@@ -5,12 +5,13 @@ taken by the new one and means the same to it. Fields that neither schema knows 
 """
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from math import ceil, floor, isnan
 
 from evergreen.customers.features import UNSEEN, Categorical, Feature, Numeric
 from evergreen.customers.schema import Schema
 
-_MISSING = "a missing value"
+_MISSING, _REFUSED = "a missing value", "refused"
 
 
 def obstacles(old: Schema, new: Schema) -> list[str]:
@@ -60,20 +61,28 @@ def _of_number(old: Numeric, new: Numeric) -> Iterator[str]:
     low, high = (ceil(old.low), floor(old.high)) if old.integer else (old.low, old.high)
     if new.low > low or new.high < high or (new.integer and not old.integer):
         yield f"could be {old.expected}, and has to be {new.expected} now"
+    was, now = old.format, new.format
+    if was.decimal != now.decimal or was.group not in ("", now.group) or now.bare > was.bare:
+        yield f"was written {was.described()}, and is {now.described()} now"
     if not old.required:
-        for text in sorted(map(str, old.missing - new.missing)):
+        for text in _texts(old.missing - new.missing):
             yield f"could be {text!r}, which was a missing value and is none now"
-    for text in sorted(map(str, new.missing - old.missing)):
+    for text in _texts(new.missing - old.missing):
         (code,) = old.codes([text])
         if low <= code <= high and (code.is_integer() or not old.integer):
             yield f"could be {text!r}, which was a number and is a missing value now"
 
 
+def _texts(values: AbstractSet[object]) -> list[str]:
+    return sorted(map(str, values))
+
+
 def _of_category(old: Categorical, new: Categorical) -> Iterator[str]:
-    forms = list(old.table)
+    new_forms = (form for form in new.table if form not in old.table)
+    forms = [*old.table, *new_forms]  # a new form may have been a variant of an old one
     changed: dict[tuple[str, str], list[str]] = {}
     for form, before, now in zip(forms, _meanings(old, forms), _meanings(new, forms), strict=True):
-        if before != now and not (before == _MISSING and old.required):
+        if before != now and before != _REFUSED and not (before == _MISSING and old.required):
             changed.setdefault((before, now), []).append(repr(form))
     for (before, now), values in changed.items():
         yield f"could be {' or '.join(values)}, which was {before} and is {now} now"
@@ -83,10 +92,6 @@ def _meanings(feature: Categorical, forms: list[object]) -> list[str]:
     """Say what each form of a value stands for; a level by its text: its place may change."""
     codes = feature.codes(forms)
     return [
-        _MISSING
-        if isnan(c)
-        else "refused"
-        if c == UNSEEN
-        else f"the level {feature.levels[int(c)]}"
+        _MISSING if isnan(c) else _REFUSED if c == UNSEEN else f"the level {feature.levels[int(c)]}"
         for c in codes
     ]

@@ -1,23 +1,23 @@
 """What a single field of a customer may hold, and the number that each of its values becomes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf, isfinite, nan, nextafter
 from typing import Any
 
-import numpy as np
-
+from evergreen.customers import properties
+from evergreen.customers.levels import UNSEEN as UNSEEN
+from evergreen.customers.levels import Codes, close
+from evergreen.customers.levels import Level as Level
+from evergreen.customers.numbers import FLOAT32, OF_NUMBERS, PLAIN, NumberFormat
+from evergreen.customers.values import plain
 from evergreen.errors import SchemaError
 
-UNSEEN = -1.0
-"""The code of a category that the schema does not list."""
-
-Level = str | int | float | bool
-
-_NAN = float("nan")
-_INF = float("inf")
-_FLOAT32 = float(np.finfo(np.float32).max)
-_OF_NUMBERS = frozenset("0123456789+-.eE \t")  # Python takes more: nan, 1_000, other digits
-_TRUE, _FALSE = ("true", "True", "TRUE", "1"), ("false", "False", "FALSE", "0")
+_EXACT = 2**53  # from here on not every whole number is a float
+_FEW = 8  # values for which a loop is faster than a function mapped over them
+_JSON = frozenset([int, float, type(None)])
+_SHOWN, _MANY = 10, 20  # levels that a message names, and how many it may name
+_COMPARED = 1_000  # levels, or all those of one field, that the slips of a table are compared with
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,51 +28,95 @@ class Numeric:
     integer: bool
     required: bool
     missing: frozenset[object]
+    """The texts that stand for a missing value, and None."""
     low: float
     high: float
+    format: NumberFormat = PLAIN
+    """How text writes the number; that of JSON is always plain."""
+    absent: frozenset[float] = frozenset()
+    """The numbers that stand for a missing value, however they are written."""
+    open: tuple[bool, bool] = (False, False)
+    """Whether low and high are next to a bound that is itself excluded."""
 
     def codes(self, values: Sequence[object]) -> list[float]:
         """One float for each value; what is no number becomes infinite, which is out of bounds."""
+        kinds = set(map(type, values))
+        if kinds <= _JSON or (bool not in kinds and self._is_plain(values)):
+            missing, absent = self.missing, self.absent
+            try:
+                codes = [nan if v in missing else float(v) for v in values]  # type: ignore[arg-type]
+                return [nan if code in absent else code for code in codes] if absent else codes
+            except (TypeError, ValueError, OverflowError):
+                pass  # at least one value is no number as it stands: find out which
+        return [self._code(value) for value in values]
+
+    def _is_plain(self, values: Sequence[object]) -> bool:
+        """Whether what is text is all of signs of plain numbers, and to be read as such."""
         missing = self.missing
         try:
             text = "".join([v for v in values if isinstance(v, str) and v not in missing])
-            if _OF_NUMBERS.issuperset(text) and bool not in set(map(type, values)):
-                return [_NAN if v in missing else float(v) for v in values]  # type: ignore[arg-type]
-        except (TypeError, ValueError, OverflowError):
-            pass  # at least one value is no number: find out which
-        return [self._code(value) for value in values]
+        except TypeError:
+            return False
+        return OF_NUMBERS.issuperset(text) and (self.format.decimal == "." or "." not in text)
 
     def _code(self, value: object) -> float:
-        try:
+        if value is None:
+            return nan
+        if isinstance(value, str):
             if value in self.missing:
-                return _NAN
-            if isinstance(value, bool) or (
-                isinstance(value, str) and not _OF_NUMBERS.issuperset(value)
-            ):
-                return _INF
-            return float(value)  # type: ignore[arg-type]
-        except (TypeError, ValueError, OverflowError):
-            return _INF
+                return nan
+            text = plain(value)
+            if text in self.missing:
+                return nan
+            code = self.format.number(text)
+        elif isinstance(value, bool):
+            return inf
+        else:
+            try:
+                code = float(value)  # type: ignore[arg-type]
+            except (TypeError, ValueError, OverflowError):
+                return inf
+        return nan if code in self.absent else code
 
     @property
     def expected(self) -> str:
         """What a value has to be, in words."""
         kind = "a whole number" if self.integer else "a number"
-        low, high = self.low > -_FLOAT32, self.high < _FLOAT32
-        if low and high:
-            return f"{kind} from {self.low:.15g} to {self.high:.15g}"
-        if low:
-            return f"{kind} of at least {self.low:.15g}"
-        return f"{kind} of at most {self.high:.15g}" if high else kind
+        low, high = self._limits
+        known_low, known_high = low > -FLOAT32, high < FLOAT32
+        if known_low and known_high and not any(self.open):
+            return f"{kind} from {low:.15g} to {high:.15g}"
+        limits = [
+            *([f"{'above' if self.open[0] else 'of at least'} {low:.15g}"] if known_low else []),
+            *([f"{'below' if self.open[1] else 'of at most'} {high:.15g}"] if known_high else []),
+        ]
+        return f"{kind} {' and '.join(limits)}" if limits else kind
+
+    @property
+    def _limits(self) -> tuple[float, float]:
+        """The bounds as the schema states them."""
+        return (
+            nextafter(self.low, -inf) + 0.0 if self.open[0] else self.low,
+            nextafter(self.high, inf) + 0.0 if self.open[1] else self.high,
+        )
+
+    def complaint(self, value: object, told: int = 0) -> str:
+        """Say why a value is refused; how many were told before is nothing to a number."""
+        number = self.codes([value])[0]
+        beyond = isfinite(number) and abs(number) > FLOAT32
+        return f"expected {self.expected}, got {short(value)}" + (
+            f"; numbers go up to {FLOAT32:.3g}" if beyond else ""
+        )
 
     def json_schema(self) -> dict[str, Any]:
         """The JSON Schema of a value, apart from whether it may be missing."""
-        bounds: dict[str, Any] = {"type": "integer" if self.integer else "number"}
-        if self.low > -_FLOAT32:
-            bounds["minimum"] = int(self.low) if self.low.is_integer() else self.low
-        if self.high < _FLOAT32:
-            bounds["maximum"] = int(self.high) if self.high.is_integer() else self.high
-        return bounds
+        low = "exclusiveMinimum" if self.open[0] else "minimum"
+        high = "exclusiveMaximum" if self.open[1] else "maximum"
+        bounds = [int(b) if b.is_integer() and abs(b) < _EXACT else b for b in self._limits]
+        return {
+            "type": "integer" if self.integer else "number",
+            **dict(zip((low, high), bounds, strict=True)),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +127,24 @@ class Categorical:
     required: bool
     levels: tuple[Level, ...]
     table: Mapping[object, float]
-    numbers: bool
-    """Whether the levels are numbers."""
+    """The code of every level and missing value as JSON gives it and as it may stand in a CSV."""
+    format: NumberFormat = PLAIN
+    """How text writes levels that are numbers."""
+    _codes: Codes = field(init=False, repr=False, compare=False)
+    _strange: frozenset[type] = field(init=False, repr=False, compare=False)
 
     integer = False
     low = 0.0
+
+    def __post_init__(self) -> None:
+        """Prepare for variants of the levels, and for what only Python takes for one."""
+        numbers = [level for level in self.levels if not isinstance(level, bool | str)]
+        codes = Codes(self.table, numbers, self.format)
+        strange: set[type] = {bool} if numbers else set()
+        if any(isinstance(level, bool) for level in self.levels):
+            strange |= {int, float}
+        object.__setattr__(self, "_codes", codes)
+        object.__setattr__(self, "_strange", frozenset(strange))
 
     @property
     def high(self) -> float:
@@ -96,24 +153,40 @@ class Categorical:
 
     def codes(self, values: Sequence[object]) -> list[float]:
         """One code for each value, `UNSEEN` where the schema does not list it."""
-        get = self.table.get
+        find = self._codes
         try:
-            if not self.numbers or bool not in set(map(type, values)):
-                return [get(value, UNSEEN) for value in values]
+            if not self._strange or self._strange.isdisjoint(map(type, values)):
+                if len(values) < _FEW:
+                    return [find[value] for value in values]
+                return list(map(find.__getitem__, values))
         except TypeError:  # a list or an object, which can't be looked up and is no level
             pass
         return [self._code(value) for value in values]
 
     def _code(self, value: object) -> float:
-        no_level = isinstance(value, list | dict | set) or (
-            self.numbers and isinstance(value, bool)  # which Python takes for 0 and 1
-        )
-        return UNSEEN if no_level else self.table.get(value, UNSEEN)
+        if type(value) in self._strange and not any(level is value for level in self.levels):
+            return self._codes.of_number(value)
+        try:
+            return self._codes[value]
+        except TypeError:
+            return UNSEEN
 
     @property
     def expected(self) -> str:
         """What a value has to be, in words."""
-        return "one of " + ", ".join(repr(level) for level in self.levels)
+        shown = self.levels if len(self.levels) <= _MANY else self.levels[:_SHOWN]
+        more = len(self.levels) - len(shown)
+        words = "one of " + ", ".join(map(repr, shown))
+        return f"{words} and {more:,} more" if more else words
+
+    def complaint(self, value: object, told: int = 0) -> str:
+        """Say why a value is refused, and which level it is close to unless many were told before.
+
+        A file of a million slips needs no million suggestions, each of which looks at all levels.
+        """
+        near = close(value, self.levels) if told * len(self.levels) < _COMPARED else None
+        message = f"expected {self.expected}, got {short(value)}"
+        return message if near is None else f"{message}; did you mean {near!r}?"
 
     def json_schema(self) -> dict[str, Any]:
         """The JSON Schema of a value, apart from whether it may be missing."""
@@ -123,66 +196,73 @@ class Categorical:
 Feature = Numeric | Categorical
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A field of the primary key."""
+
+    name: str
+    missing: frozenset[object]
+    format: NumberFormat = PLAIN
+    """How text writes the key where it is a number."""
+
+    def text(self, value: object) -> str:
+        """Return a value as trimmed text, a number as a plain one; empty where it is missing."""
+        text = plain(value) if isinstance(value, str) else "" if value is None else str(value)
+        if text in self.missing:
+            return ""
+        if self.format is PLAIN or not isinstance(value, str):
+            return text
+        return self.format.normal(text) or text
+
+
 def parse_feature(field: Mapping[str, Any], missing: frozenset[object]) -> Feature:
     """Read one field of a Table Schema.
 
     Args:
         field: the field's descriptor: name, type, constraints.
-        missing: the values that stand for a missing one.
+        missing: the texts that stand for a missing value where the field itself states none.
 
     Raises:
-        SchemaError: no number can be made of such a field.
+        SchemaError: no number can be made of such a field, or it has a property that would change
+            its meaning and is not honoured.
 
     """
+    properties.check_field(field)
     name, kind = field["name"], field.get("type", "string")
-    constraints = field.get("constraints", {})
-    if not isinstance(constraints, dict):
-        raise SchemaError(f"field {name!r}: 'constraints' must be an object")
-    required = bool(constraints.get("required", False))
-    if "enum" in constraints or kind == "boolean":
-        levels = _levels(name, constraints.get("enum", [False, True]))
-        table: dict[object, float] = dict.fromkeys(missing, _NAN)
+    required = field.get("constraints", {}).get("required", False)
+    missing = properties.missing_values(field, missing)
+    written = properties.number_format(field)
+    levels = properties.levels(field)
+    if levels is not None:
+        table: dict[object, float] = dict.fromkeys(missing, nan)
+        words = properties.words(field)
         for code, level in enumerate(levels):
-            for form in _forms(level, field):
-                table[form] = float(code)
-        numbers = any(isinstance(v, int | float) and not isinstance(v, bool) for v in levels)
-        return Categorical(name, required, levels, table, numbers)
-    if kind in ("number", "integer"):
-        low = _bound(name, "minimum", constraints.get("minimum", -_FLOAT32))
-        high = _bound(name, "maximum", constraints.get("maximum", _FLOAT32))
-        if low > high:
-            raise SchemaError(f"field {name!r} has a minimum above its maximum")
-        return Numeric(name, kind == "integer", required, missing, low, high)
+            table[level] = float(code)
+            if isinstance(level, bool):
+                table |= dict.fromkeys(words[level], float(code))
+            elif not isinstance(level, str):
+                table[written.written(level)] = float(code)
+        return Categorical(name, required, levels, table, written)
+    if kind in ("number", "integer", "year"):
+        texts = [text for text in missing if isinstance(text, str)]
+        absent = frozenset(filter(isfinite, map(written.number, texts)))
+        low, high, is_open = properties.limits(field)
+        whole = kind != "number"
+        return Numeric(name, whole, required, missing, low, high, written, absent, is_open)
     raise SchemaError(
         f"field {name!r} of type {kind!r} can't be a feature: give it constraints.enum (a category)"
         " or the type number, integer or boolean, name it in primaryKey, or leave it out"
     )
 
 
-def _levels(name: str, enum: Any) -> tuple[Level, ...]:
-    if not isinstance(enum, list) or not enum:
-        raise SchemaError(f"field {name!r} has an empty enum, or one that is no list")
-    if not all(isinstance(level, str | int | float) for level in enum):
-        raise SchemaError(f"field {name!r}: enum may hold strings, numbers, true and false")
-    if len(set(map(str, enum))) < len(enum):
-        raise SchemaError(f"field {name!r} lists a level twice in its enum")
-    return tuple(enum)
+def parse_key(field: Mapping[str, Any], missing: frozenset[object], *, alone: bool) -> Key:
+    """Read a field of the primary key, which it may be alone; else as `parse_feature`."""
+    properties.check_key(field, alone=alone)
+    written = properties.number_format(field)
+    return Key(field["name"], properties.missing_values(field, missing), written)
 
 
-def _bound(name: str, which: str, value: Any) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if abs(value) <= _FLOAT32:
-            return float(value)
-        raise SchemaError(f"field {name!r}: {which} is beyond the range of float32")
-    raise SchemaError(f"field {name!r}: {which} must be a number, not {value!r}")
-
-
-def _forms(level: Level, field: Mapping[str, Any]) -> tuple[object, ...]:
-    """A level as JSON gives it and as it may stand in a CSV."""
-    if isinstance(level, bool):
-        key, usual = ("trueValues", _TRUE) if level else ("falseValues", _FALSE)
-        text = field.get(key, usual)
-        if not isinstance(text, list | tuple) or not all(isinstance(word, str) for word in text):
-            raise SchemaError(f"field {field['name']!r}: {key} must be a list of strings")
-        return (level, *text)
-    return (level, str(level))
+def short(value: object) -> str:
+    """Return a value as Python writes it, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"

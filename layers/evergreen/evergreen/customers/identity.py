@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from evergreen.customers.features import Categorical, Feature
 from evergreen.customers.schema import Schema
+from evergreen.customers.values import plain
 
 Hashes = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
@@ -24,8 +25,9 @@ _OUTCOME = "\0outcome"  # no field is named like that
 def identities(schema: Schema, columns: Mapping[str, Sequence[object]], rows: int) -> Hashes:
     """Who each customer is, shape (rows,), spread evenly over all 64 bits.
 
-    By the primary key, apart from spaces around it and, in numbers, leading zeros and a fraction
-    of zero: `0042`, `42` and `42.0` are one customer. By the feature values where a row has no key.
+    By the primary key, apart from what surrounds it (see `values.plain`) and, in numbers, leading
+    zeros and a fraction of zero: `0042`, `42` and `42.0` are one customer, `C7` and `c7` are two.
+    By the feature values where a row has no key.
 
     Args:
         schema: says which fields are the key and what values mean.
@@ -71,11 +73,11 @@ def _keys(
 ) -> tuple[Hashes, Mask]:
     """Add up the fields of the primary key, and say where all of them are blank."""
     total, blank = np.zeros(rows, dtype=np.uint64), np.ones(rows, dtype=np.bool_)
-    for name in schema.primary_key:
-        if name in columns:
-            texts = [_canonical(value) for value in columns[name]]
-            given = np.array([t not in schema.missing and t != "" for t in texts], dtype=np.bool_)
-            total += np.where(given, _mix(_digests(texts) + _digests([name])), 0)
+    for key in schema.keys:
+        if key.name in columns:
+            texts = [_bare(key.text(value)) for value in columns[key.name]]
+            given = np.array([t not in key.missing for t in texts], dtype=np.bool_)
+            total += np.where(given, _mix(_digests(texts) + _digests([key.name])), 0)
             blank &= ~given
     return total, blank
 
@@ -105,8 +107,12 @@ def _values(feature: Feature, values: Sequence[object]) -> tuple[Hashes, Mask]:
 
 
 def _canonical(value: object) -> str:
-    """Return a value as text without what programs add to numbers on the way: zeros and spaces."""
-    text = "" if value is None else str(value).strip()
+    """Return a value as text without what programs add to it on the way: zeros and spaces."""
+    return "" if value is None else _bare(plain(str(value)))
+
+
+def _bare(text: str) -> str:
+    """Return a text without leading zeros and a fraction of zero, if it is a number."""
     whole, _, fraction = text.partition(".")
     if whole.isdecimal() and whole.isascii() and not fraction.strip("0"):
         return whole.lstrip("0") or "0"

@@ -14,6 +14,8 @@ and after. A slip for a field that is not there is refused, as it would pass for
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from copy import copy
+from dataclasses import replace
 from functools import cache
 from itertools import chain
 from math import ceil, floor
@@ -22,8 +24,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from evergreen.customers.features import UNSEEN, Categorical, Feature, Level, parse_feature
+from evergreen.customers.features import (
+    UNSEEN,
+    Categorical,
+    Feature,
+    Key,
+    parse_feature,
+    parse_key,
+    short,
+)
+from evergreen.customers.levels import Level
 from evergreen.customers.names import meant
+from evergreen.customers.numbers import NumberFormat
+from evergreen.customers.properties import check_schema, missing_values
 from evergreen.errors import Problem, SchemaError
 
 Matrix = npt.NDArray[np.float32]
@@ -64,13 +77,18 @@ class Schema:
 
         """
         self.document = document
-        self.missing = _missing(document)
         fields = _fields(document)
+        check_schema(document)
+        self.missing = missing_values(document)
         self.fields = tuple(fields)
         self._outcome, self._left = _target(document, fields, self.missing)
         self.target = self._outcome.name
         self.positive: Level = self._outcome.levels[int(self._left)]
         self.primary_key = _primary_key(document, fields, self.target)
+        self.keys = tuple(
+            parse_key(fields[name], self.missing, alone=len(self.primary_key) == 1)
+            for name in self.primary_key
+        )
         self.features: tuple[Feature, ...] = tuple(
             parse_feature(field, self.missing)
             for name, field in fields.items()
@@ -79,6 +97,8 @@ class Schema:
         if not self.features:
             raise SchemaError("the schema has no field left that could be a feature")
         self.feature_names = tuple(feature.name for feature in self.features)
+        own = ("decimalChar", "groupChar")
+        self.stated = {name for name, field in fields.items() if any(key in field for key in own)}
         self._inputs = dict.fromkeys((*self.primary_key, *self.feature_names)).keys()
         self._low = np.array([feature.low for feature in self.features])
         self._high = np.array([feature.high for feature in self.features])
@@ -96,6 +116,22 @@ class Schema:
         if not isinstance(document, dict):
             raise SchemaError("the schema must be a JSON object with 'fields' and 'target'")
         return cls(document)
+
+    def reading(self, formats: Mapping[str, NumberFormat]) -> "Schema":
+        """Return the schema that reads the text of numbers in these fields as a file writes it.
+
+        A field that states its own decimalChar or groupChar stays as it is, as does all JSON.
+        """
+
+        def read[Field: (Feature, Key)](field: Field) -> Field:
+            if isinstance(field, Categorical) or field.name not in formats.keys() - self.stated:
+                return field
+            return replace(field, format=replace(formats[field.name], bare=field.format.bare))
+
+        other = copy(self)
+        other.features = tuple(map(read, self.features))
+        other.keys = tuple(map(read, self.keys))
+        return other
 
     def encode(self, columns: Mapping[str, Sequence[object]], rows: int) -> Encoded:
         """Encode customers given by column.
@@ -121,10 +157,15 @@ class Schema:
         wrong[:, self._whole] |= ~missing[:, self._whole] & (whole != np.rint(whole))
         if not wrong.any():
             return Encoded(np.ascontiguousarray(exact, dtype=np.float32), [])
-        problems = [
-            Problem(row, self.features[j].name, self._complaint(columns, row, self.features[j]))
-            for row, j in np.argwhere(wrong).tolist()
-        ]
+        problems: list[Problem] = []
+        for row, j in np.argwhere(wrong).tolist():
+            feature = self.features[j]
+            if missing[row, j]:
+                message = f"is required: expected {feature.expected}"
+            else:
+                value = columns[feature.name][row]
+                message = feature.complaint(value, len(problems))
+            problems.append(Problem(row, feature.name, message))
         exact = np.where(wrong & ~(self.categorical & (exact == UNSEEN)), np.nan, exact)
         return Encoded(np.ascontiguousarray(exact, dtype=np.float32), problems)
 
@@ -143,7 +184,7 @@ class Schema:
                 names = frozenset(rows[index])
                 mistaken += [Problem(index, name, message) for name, message in told(names)]
         keyless = [
-            Problem(index, name, f"expected {_KEY}, got {_short(row[name])}")
+            Problem(index, name, f"expected {_KEY}, got {short(row[name])}")
             for name in self.primary_key
             for index, row in enumerate(rows)
             if not _is_key(row.get(name))
@@ -170,13 +211,13 @@ class Schema:
         slips = ((name, meant(name, absent)) for name in strangers)
         return [(name, f"{_NO_FIELD}; did you mean {field!r}?") for name, field in slips if field]
 
-    def labels(self, values: Iterable[str]) -> tuple[npt.NDArray[np.bool_], list[Problem]]:
-        """Whether each customer left, shape (rows,), from the text of the target's column."""
+    def labels(self, values: Iterable[object]) -> tuple[npt.NDArray[np.bool_], list[Problem]]:
+        """Whether each customer left, shape (rows,), from the values of the target's column."""
         values = list(values)
         codes = np.array(self._outcome.codes(values), dtype=np.float64)
         problems = [
-            Problem(row, self.target, f"expected {self._outcome.expected}, got {values[row]!r}")
-            for row in np.flatnonzero(~(codes >= 0)).tolist()
+            Problem(row, self.target, self._outcome.complaint(values[row], told))
+            for told, row in enumerate(np.flatnonzero(~(codes >= 0)).tolist())
         ]
         return codes == self._left, problems
 
@@ -210,22 +251,6 @@ class Schema:
         derived = {f.name: _sample(f) for f in self.features if f.name in unfit}
         fit = given | derived
         return {name: fit[name] for name in self._inputs if name in fit}
-
-    def _complaint(
-        self, columns: Mapping[str, Sequence[object]], row: int, feature: Feature
-    ) -> str:
-        values = columns.get(feature.name)
-        value = None if values is None else values[row]
-        if isinstance(value, str | None) and value in self.missing:
-            return f"is required: expected {feature.expected}"
-        return f"expected {feature.expected}, got {_short(value)}"
-
-
-def _missing(document: Mapping[str, Any]) -> frozenset[object]:
-    values = document.get("missingValues", [""])
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise SchemaError("'missingValues' must be a list of strings")
-    return frozenset([None, *values])
 
 
 def _fields(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -280,11 +305,12 @@ def _primary_key(
 
 
 def _sample(feature: Feature) -> Level:
-    """Return a value that fits: the first level, or the number nearest to zero."""
+    """Return a value that fits: the first level, or a number near zero, a whole one if there is."""
     if isinstance(feature, Categorical):
         return feature.levels[0]
     nearest = min(max(feature.low, 0.0), feature.high)
-    return (ceil(nearest) if nearest > 0 else floor(nearest)) if feature.integer else nearest
+    whole = ceil(nearest) if nearest > 0 else floor(nearest)
+    return whole if feature.integer or feature.low <= whole <= feature.high else nearest
 
 
 def _is_key(value: object) -> bool:
@@ -296,8 +322,3 @@ def _is_key(value: object) -> bool:
 def _prose(field: Mapping[str, Any]) -> dict[str, Any]:
     prose = {key: field[key] for key in ("title", "description") if key in field}
     return prose | ({"examples": [field["example"]]} if "example" in field else {})
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
