@@ -215,6 +215,6 @@ def test_a_sound_champion_costs_one_look_at_each_of_its_files(
     monkeypatch.setattr(Bucket, "get", lambda self, key: asked.append(key) or get(self, key))
     monkeypatch.setattr(Bucket, "list", lambda *_: pytest.fail("the history was read"))
     registry.champion(Model.load)
-    files = (keys.MANIFEST, *artifact.CHAMPION)
+    files = (keys.MANIFEST, *artifact.CHAMPION, *artifact.FASTER)
     expected = [keys.model_file(promoted.version, name) for name in files]
     assert sorted(asked) == sorted([keys.POINTER, *expected])

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -87,10 +88,10 @@ def test_where_no_version_can_serve_a_training_by_hand_mends_it(retrain: Retrain
 class MovedBySomebody(Registry):
     """A registry whose pointer somebody moves while a training compares with the champion."""
 
-    def fetch(self, version: str, names: object) -> Artifact:
+    def fetch(self, version: str, names: Any, optional: Any = ()) -> Artifact:
         seen = self.pointer()
         self.promote(version, seen=seen, reason="by hand")
-        return Registry.fetch(self, version, names)  # type: ignore[arg-type]
+        return Registry.fetch(self, version, names, optional)
 
 
 def test_a_pointer_that_was_moved_during_a_training_stays_and_the_outcome_says_so(

@@ -1,3 +1,4 @@
+import io
 import json
 import subprocess
 import sys
@@ -13,13 +14,13 @@ from evergreen.customers.schema import Schema
 from evergreen.errors import CorruptModelError, InputError, ParityError
 from evergreen.jobs.history import History
 from evergreen.models import artifact, training
-from evergreen.models.artifact import CHAMPION, Artifact, Manifest
+from evergreen.models.artifact import CHAMPION, FASTER, Artifact, Manifest
 from evergreen.models.golden import Golden
 from evergreen.models.model import Model
 from evergreen.models.reference import Reference
 from evergreen.models.training import Labelled, Trained
 
-READ = [name for name in CHAMPION if name != artifact.BASELINE]
+READ = [*(name for name in CHAMPION if name != artifact.BASELINE), artifact.FOREST]
 """What is parsed as soon as a version is loaded."""
 
 Load = Callable[[Artifact], Model | Reference]
@@ -37,7 +38,7 @@ def load(request: pytest.FixtureRequest) -> Load:
     return request.param  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("name", CHAMPION)
+@pytest.mark.parametrize("name", [*CHAMPION, *FASTER])
 def test_a_file_that_was_changed_is_refused(version: Artifact, name: str, load: Load) -> None:
     changed = {**version.files, name: version.files[name][:-1] + b"?"}
     with pytest.raises(CorruptModelError, match=f"{name} is not the file that was published"):
@@ -67,6 +68,32 @@ def test_a_model_that_answers_its_golden_rows_otherwise_is_refused(
     wrong = Golden(golden.matrix, golden.probabilities + np.float32(2e-5))
     with pytest.raises(CorruptModelError, match="differ from scikit-learn's"):
         load(with_file(version, artifact.GOLDEN, wrong.to_bytes()))
+
+
+def test_tables_that_answer_the_golden_rows_otherwise_are_refused(
+    version: Artifact, trained: Trained, load: Load
+) -> None:
+    other = replace(trained.forest, base=trained.forest.base + np.float32(1e-3))
+    with pytest.raises(CorruptModelError, match="differ from scikit-learn's"):
+        load(with_file(version, artifact.FOREST, other.to_bytes()))
+
+
+def test_tables_are_never_unpickled(version: Artifact, load: Load) -> None:
+    out = io.BytesIO()
+    np.savez(out, levels=np.array([{}], dtype=object))
+    with pytest.raises(CorruptModelError, match="allow_pickle"):
+        load(with_file(version, artifact.FOREST, out.getvalue()))
+
+
+def test_a_version_from_before_there_were_tables_answers_the_same(
+    version: Artifact, labelled: Labelled, load: Load
+) -> None:
+    files = {name: version.files[name] for name in CHAMPION}
+    hashes = {name: version.manifest.files[name] for name in CHAMPION}
+    before = load(Artifact(replace(version.manifest, files=hashes), files))
+    now = load(version)
+    moved = before.probabilities(labelled.matrix) - now.probabilities(labelled.matrix)
+    assert np.abs(moved).max() <= 2.0**-23
 
 
 def test_an_answer_that_is_not_a_number_is_no_parity() -> None:
@@ -102,7 +129,13 @@ def test_training_twice_makes_the_same_model(
     schema: Schema, labelled: Labelled, version: Artifact
 ) -> None:
     again = training.version_files(schema, labelled, training.train(schema, labelled))
-    for name in (artifact.ONNX, artifact.GOLDEN, artifact.METRICS, artifact.BASELINE):
+    for name in (
+        artifact.ONNX,
+        artifact.FOREST,
+        artifact.GOLDEN,
+        artifact.METRICS,
+        artifact.BASELINE,
+    ):
         assert again[name] == version.files[name]
 
 

@@ -2,19 +2,23 @@
 
 import json
 import re
+import time
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import pandas as pd
 import pytest
 
-from evergreen.customers.schema import Schema
+from evergreen.customers.schema import Matrix, Schema
 from evergreen.errors import InputError, ParityError
 from evergreen.jobs.history import History
 from evergreen.models import artifact, training
 from evergreen.models.answers import rounded
-from evergreen.models.golden import Golden
+from evergreen.models.artifact import Artifact, Manifest
+from evergreen.models.forest import Forest
+from evergreen.models.golden import Golden, Probabilities
 from evergreen.models.graph import Graph
 from evergreen.models.model import Model
 from evergreen.models.training import Labelled, Trained
@@ -142,6 +146,92 @@ def test_an_export_that_answers_otherwise_is_not_let_through(
     monkeypatch.setattr(Graph, "probabilities", lambda self, matrix: np.full(len(matrix), 0.5))
     with pytest.raises(ParityError):
         training.train(schema, few)
+
+
+def test_tables_that_answer_otherwise_are_not_let_through(
+    few: Labelled, schema: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(self: Forest, matrix: Matrix) -> Probabilities:
+        return answered(self, matrix) + np.float32(2e-6)
+
+    answered = Forest.probabilities
+    monkeypatch.setattr(Forest, "probabilities", other)
+    with pytest.raises(ParityError, match="as tables"):
+        training.train(schema, few)
+
+
+def leveled(levels: int) -> Schema:
+    fields = [
+        {"name": "c", "constraints": {"enum": list(range(levels))}},
+        {"name": "x", "type": "number"},
+        {"name": "y", "constraints": {"enum": [0, 1]}},
+    ]
+    return Schema({"fields": fields, "target": {"field": "y", "positive": "1"}})
+
+
+def customers_of_levels(levels: int, rows: int) -> Labelled:
+    """Customers of whom the level decides a lot, and the number nothing."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, levels, rows)
+    churned = rng.random(rows) < np.where(rng.random(levels) < 0.3, 0.8, 0.1)[codes]
+    known = simple(codes.astype(np.float64), churned)
+    number = rng.normal(size=rows).astype(np.float32)
+    return replace(known, matrix=np.column_stack([known.matrix, number]))
+
+
+def test_of_thousands_of_levels_each_is_learned_from() -> None:
+    schema, rows = leveled(3_000), customers_of_levels(3_000, 30_000)
+    started = time.perf_counter()
+    trained = training.train(schema, rows)
+    assert time.perf_counter() - started < 60
+    assert trained.metrics["held_out"]["roc_auc"] > 0.8  # by chance a level's 8 customers mislead
+    assert trained.metrics["baselines"]["logistic_regression"]["roc_auc"] > 0.8
+    assert trained.metrics["importance"]["c"] > 0.95
+    files = training.version_files(schema, rows, trained)
+    assert sum(map(len, files.values())) < 2_000_000
+    hashes = {name: artifact.sha256(content) for name, content in files.items()}
+    served = Model.load(Artifact(Manifest("v", "", None, "", "", {}, {}, {}, hashes), files))
+    codes = np.array([*range(-1, 3_001), np.nan], np.float32)
+    every = np.column_stack([codes, np.zeros_like(codes)])
+    expected = trained.pipeline.predict_proba(every)[:, 1]
+    assert np.abs(replace(served, forest=None).probabilities(every) - expected).max() <= 1e-6
+    assert np.abs(served.probabilities(every) - expected).max() <= 1e-6
+    assert expected[0] == expected[-1] == expected[-2]  # unseen, missing, beyond
+    assert np.ptp(expected) > 0.5
+
+
+def test_the_same_customers_of_many_levels_make_the_same_model() -> None:
+    schema, rows = leveled(100), customers_of_levels(100, 1_000)
+    first, second = training.train(schema, rows), training.train(schema, rows)
+    assert first.onnx == second.onnx
+    assert first.forest.to_bytes() == second.forest.to_bytes()
+
+
+@pytest.mark.parametrize(("levels", "encoders"), [(30, {"OneHotEncoder"}), (31, {"LabelEncoder"})])
+def test_few_levels_have_columns_of_their_own(levels: int, encoders: set[str]) -> None:
+    trained = training.train(leveled(levels), customers_of_levels(levels, 1_000))
+    nodes = onnx.load_model_from_string(trained.onnx).graph.node
+    assert {n.op_type for n in nodes} & {"OneHotEncoder", "LabelEncoder"} == encoders
+
+
+@pytest.mark.parametrize("known", [0, 5])
+def test_many_levels_of_which_next_to_nothing_is_known_are_no_obstacle(known: int) -> None:
+    schema, rows = leveled(200), customers_of_levels(200, 1_000)
+    rows.matrix[known:, 0] = np.nan
+    trained = training.train(schema, rows)
+    assert training.version_files(schema, rows, trained)
+    assert trained.metrics["importance"]["c"] == 0
+
+
+def test_a_level_of_every_customers_own_gives_no_outcome_away() -> None:
+    """What is learned from a level is learned from others: who is alone there tells nothing."""
+    schema, rows = leveled(1_000), customers_of_levels(30, 1_000)
+    rows.matrix[:, 0] = np.arange(1_000)
+    trained = training.train(schema, rows)
+    assert (
+        trained.metrics["held_out"]["log_loss"]
+        < 1.1 * trained.metrics["baselines"]["prior"]["log_loss"]
+    )
 
 
 def test_a_version_is_made_of_the_files_that_are_documented(

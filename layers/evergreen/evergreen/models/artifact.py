@@ -2,6 +2,7 @@
 
 schema.json    the schema that the version was trained with
 model.onnx     what is served
+forest.npz     the same trees as tables, for many customers at a time
 model.joblib   the fitted scikit-learn pipeline, for people and for retraining
 golden.npz     rows with the probabilities that scikit-learn gave them
 baseline.npz   the recent customers, and answers to them, as drift compares with them
@@ -21,6 +22,7 @@ from evergreen.errors import CorruptModelError
 
 SCHEMA = "schema.json"
 ONNX = "model.onnx"
+FOREST = "forest.npz"
 PIPELINE = "model.joblib"
 GOLDEN = "golden.npz"
 BASELINE = "baseline.npz"
@@ -32,6 +34,8 @@ ONNX_INPUT, ONNX_OUTPUT = "customers", "probabilities"
 
 CHAMPION = (SCHEMA, ONNX, GOLDEN, BASELINE, METRICS)
 """What a version is refused without, by whatever predicts, compares or looks for drift."""
+FASTER = (FOREST,)
+"""What makes it faster. Versions from before there was such a file lack it, and answer the same."""
 
 
 @dataclass(frozen=True, slots=True)

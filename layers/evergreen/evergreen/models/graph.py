@@ -15,6 +15,7 @@ from onnx.reference.ops.aionnxml import op_one_hot_encoder, op_tree_ensemble_cla
 
 from evergreen.customers.schema import Matrix
 from evergreen.models.artifact import ONNX_INPUT, ONNX_OUTPUT
+from evergreen.models.forest import logistic
 from evergreen.models.golden import Probabilities
 
 Floats = npt.NDArray[np.float32]
@@ -102,9 +103,8 @@ class TreeEnsembleClassifier(op_tree_ensemble_classifier.TreeEnsembleClassifier)
         total = np.full(len(X), base, dtype=np.float32)
         for tree in self._trees:
             total += tree.answer(columns, missing) if isinstance(tree, Node) else tree
-        away = 1 / (1 + np.exp(-np.abs(total)))
-        leaves = np.where(total < 0, 1 - away, away)
-        stays = np.where(total < 0, away, 1 - away)
+        leaves = logistic(total)
+        stays = 1 - leaves
         return (leaves > stays).astype(np.int64), np.column_stack([stays, leaves])
 
     @property

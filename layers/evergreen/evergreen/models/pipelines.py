@@ -9,22 +9,26 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 
-from evergreen.customers.features import Categorical
+from evergreen.customers.features import Numeric
 from evergreen.customers.schema import Matrix, Schema
-from evergreen.models.export import round_thresholds
+from evergreen.models.export import make_exact
 from evergreen.models.golden import Probabilities
 
 SEED = 0
 """Of everything random in a training, so that the same customers make the same model."""
 
+MANY_LEVELS = 30
+"""A category of more levels than this is learned from by the churn rate of each level."""
+
 _MIN_KNOWN = 20
 
 
 def gradient_boosting(schema: Schema) -> Pipeline:
-    """Build the served model, unfitted: one-hot categories and small regularised trees.
+    """Build the served model, unfitted: encoded categories and small regularised trees.
 
     Numbers stay as they are: a scaler would move float32 values across the trees' thresholds, and
     the exported model would answer differently.
@@ -71,7 +75,7 @@ def fit(
     parameters = {} if weights is None else {f"{pipeline.steps[-1][0]}__sample_weight": weights}
     pipeline.fit(np.where(known, matrix, np.float32(0)), churned, **parameters)
     if isinstance(pipeline[-1], HistGradientBoostingClassifier):
-        round_thresholds(pipeline)
+        make_exact(pipeline)
     return pipeline
 
 
@@ -81,15 +85,26 @@ def probabilities(pipeline: Pipeline, matrix: Matrix) -> Probabilities:
 
 
 def _columns(schema: Schema, numeric: Any) -> ColumnTransformer:
-    """One column for each level of a category (none is set where it is missing or unseen)."""
-    levels = [range(len(f.levels)) for f in schema.features if isinstance(f, Categorical)]
-    encoder = OneHotEncoder(
-        categories=[np.array(codes, dtype=np.float32) for codes in levels],
-        handle_unknown="ignore",
-        sparse_output=False,
-        dtype=np.float32,
+    """One column for each level of a category (none is set where it is missing or unseen), or one
+    for all of them where they are many.
+
+    That one is the level's churn rate, drawn towards that of all customers the more, the fewer of
+    them have the level (Micci-Barreca, SIGKDD Explorations 3(1), 2001); where it is missing or
+    unseen it is that of all. Customers who are learned from get the rate among others, in five
+    folds, so that nothing is learned from a rate that gives their own outcome away.
+    """
+    sizes = [0 if isinstance(f, Numeric) else len(f.levels) for f in schema.features]
+    few = [place for place, size in enumerate(sizes) if 0 < size <= MANY_LEVELS]
+    many = [place for place, size in enumerate(sizes) if size > MANY_LEVELS]
+    numbers = [place for place, size in enumerate(sizes) if not size]
+
+    def codes(places: list[int]) -> list[npt.NDArray[np.float32]]:
+        return [np.arange(sizes[place], dtype=np.float32) for place in places]
+
+    one_hot = OneHotEncoder(
+        categories=codes(few), handle_unknown="ignore", sparse_output=False, dtype=np.float32
     )
-    categorical = np.flatnonzero(schema.categorical).tolist()
-    numbers = np.flatnonzero(~schema.categorical).tolist()
-    parts = [("categories", encoder, categorical), ("numbers", numeric, numbers)]
+    folds = KFold(5, shuffle=True, random_state=SEED)
+    rates = TargetEncoder(categories=codes(many), target_type="binary", cv=folds)
+    parts = [("categories", one_hot, few), ("rates", rates, many), ("numbers", numeric, numbers)]
     return ColumnTransformer([part for part in parts if part[2]])

@@ -15,11 +15,12 @@ from threadpoolctl import threadpool_limits
 
 from evergreen.customers.features import UNSEEN
 from evergreen.customers.schema import Matrix, Schema
-from evergreen.errors import InputError
+from evergreen.errors import InputError, ParityError
 from evergreen.models import artifact
 from evergreen.models.answers import DIGITS, rounded
 from evergreen.models.candidates import FOLDS, candidates, choose, cross_validate
-from evergreen.models.export import to_onnx
+from evergreen.models.export import to_forest, to_onnx
+from evergreen.models.forest import Forest
 from evergreen.models.golden import Golden
 from evergreen.models.graph import Graph
 from evergreen.models.pipelines import SEED, gradient_boosting, probabilities, rivals
@@ -32,6 +33,7 @@ MIN_ROWS = 200
 MIN_OUTCOMES = 20
 """The fewest of them that must have churned, and that must have stayed."""
 
+_SAME = 1e-6  # so far two forms of one model may be apart; a customer on another branch is more
 _MIN_SCORES = 50
 _GOLDEN_ROWS = 64
 _SHUFFLES, _SHUFFLED = 5, 5_000  # times, and customers at the most
@@ -66,6 +68,7 @@ class Trained:
 
     pipeline: Pipeline
     onnx: bytes
+    forest: Forest
     golden: Golden
     scores: npt.NDArray[np.float64]
     """The held-out rows' probabilities as the predictor answers them, shape (held-out rows,)."""
@@ -81,7 +84,8 @@ def train(schema: Schema, labelled: Labelled) -> Trained:
 
     Raises:
         InputError: there are too few customers, or too few of one outcome.
-        ParityError: the exported model does not answer as the pipeline does.
+        ParityError: the exported model does not answer as the pipeline does, or the tables that
+            are made of it do not.
 
     """
     _require_enough(labelled)
@@ -107,9 +111,13 @@ def _train(schema: Schema, labelled: Labelled) -> Trained:
     proof = np.vstack([_edge_cases(schema), unseen])
     golden = Golden(proof, probabilities(pipeline, proof))
     onnx = to_onnx(pipeline, len(schema.features))
-    graph = Graph.parse(onnx)
-    answered = graph.probabilities(proof)
+    by_graph = Graph.parse(onnx).probabilities(proof)
+    golden.check(by_graph)
+    forest = to_forest(pipeline, schema)
+    answered = forest.probabilities(proof)
     golden.check(answered)
+    if not np.abs(answered - by_graph).max() <= _SAME:
+        raise ParityError("the trees as tables do not answer as the exported graph does")
     scores = rounded(answered[-len(unseen) :])
 
     judged = labelled.judged[labelled.held_out]
@@ -127,11 +135,11 @@ def _train(schema: Schema, labelled: Labelled) -> Trained:
             name: judge(rounded(probabilities(way.fit(rival, matrix, churned), unseen)))
             for name, rival in rivals(schema).items()
         },
-        "importance": _importance(schema, graph, unseen[judged], outcomes[judged]),
+        "importance": _importance(schema, forest, unseen[judged], outcomes[judged]),
     }
     if not judged.all():
         metrics["held_out_all"] = evaluation.metrics(outcomes, scores, threshold)
-    return Trained(pipeline, onnx, golden, scores, metrics)
+    return Trained(pipeline, onnx, forest, golden, scores, metrics)
 
 
 def version_files(
@@ -169,6 +177,7 @@ def version_files(
     return {
         artifact.SCHEMA: json.dumps(schema.document, indent=2).encode(),
         artifact.ONNX: trained.onnx,
+        artifact.FOREST: trained.forest.to_bytes(),
         artifact.PIPELINE: pickled.getvalue(),
         artifact.GOLDEN: golden.to_bytes(),
         artifact.BASELINE: baseline.to_bytes(),
@@ -178,7 +187,7 @@ def version_files(
 
 
 def _importance(
-    schema: Schema, graph: Graph, matrix: Matrix, churned: npt.NDArray[np.bool_]
+    schema: Schema, forest: Forest, matrix: Matrix, churned: npt.NDArray[np.bool_]
 ) -> dict[str, float]:
     """Each feature's share of what log loss gains when that feature is shuffled (Breiman, 2001)."""
     chosen, weights = sample(churned, _SHUFFLED)
@@ -186,7 +195,7 @@ def _importance(
     rng = np.random.default_rng(SEED)
 
     def loss(customers: Matrix) -> float:
-        return float(np.average(losses(churned, graph.probabilities(customers)), weights=weights))
+        return float(np.average(losses(churned, forest.probabilities(customers)), weights=weights))
 
     def loss_without(feature: int) -> float:
         shuffled = matrix.copy()

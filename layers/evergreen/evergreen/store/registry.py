@@ -10,7 +10,7 @@ Who serves is decided here for all: predictor, drift check and gate take the cha
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -101,13 +101,29 @@ class Registry:
         """Return a version's manifest; raises NotFoundError for one that was never completed."""
         return Manifest.parse(self.bucket.get(keys.model_file(version, keys.MANIFEST))[0])
 
-    def fetch(self, version: str, names: Iterable[str]) -> Artifact:
-        """Return a version with these of its files; raises NotFoundError where one is gone."""
-        wanted = [keys.MANIFEST, *names]
+    def fetch(self, version: str, names: Iterable[str], optional: Collection[str] = ()) -> Artifact:
+        """Return a version with these of its files; raises NotFoundError where one is gone.
+
+        Those that are optional are left out where there are none.
+        """
+
+        def content(name: str) -> bytes | None:
+            try:
+                return self.bucket.get(keys.model_file(version, name))[0]
+            except NotFoundError:
+                if name in optional:
+                    return None
+                raise
+
+        wanted = [keys.MANIFEST, *names, *optional]
         with ThreadPoolExecutor(len(wanted)) as pool:  # a cold start waits for one of them, not all
-            found = pool.map(lambda n: self.bucket.get(keys.model_file(version, n))[0], wanted)
-            manifest, *contents = found
-        return Artifact(Manifest.parse(manifest), dict(zip(wanted[1:], contents, strict=True)))
+            found = zip(wanted, pool.map(content, wanted), strict=True)
+            files = {name: body for name, body in found if body is not None}
+        return Artifact(Manifest.parse(files.pop(keys.MANIFEST)), files)
+
+    def load[T](self, version: str, load: Callable[[Artifact], T]) -> T:
+        """Load a version; raises NotFoundError where it is gone, and what `load` does."""
+        return load(self.fetch(version, artifact.CHAMPION, artifact.FASTER).verify())
 
     def champion[T](self, load: Callable[[Artifact], T], pointer: Pointer | None = None) -> T:
         """Load the champion or, where it is refused, the latest version before it that is not.
@@ -115,8 +131,8 @@ class Registry:
         A version that was rolled back is not gone back to.
 
         Args:
-            load: makes of a version, whose files are `artifact.CHAMPION` and what was published,
-                whatever is wanted; raises CorruptModelError to refuse it.
+            load: makes whatever is wanted of a version: of `artifact.CHAMPION`, what it has of
+                `artifact.FASTER`, and the manifest; raises CorruptModelError to refuse it.
             pointer: names the champion; else it is read.
 
         Raises:
@@ -127,7 +143,7 @@ class Registry:
         refused: list[str] = []
         for version in self.succession(pointer or self.pointer()):
             try:
-                return load(self.fetch(version, artifact.CHAMPION).verify())
+                return self.load(version, load)
             except (CorruptModelError, NotFoundError) as error:
                 refused.append(version)
                 logger.error("refused a model: %s", error)
