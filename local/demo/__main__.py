@@ -11,6 +11,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from evergreen.cli import schemas
+from evergreen.customers.inference import Inference
+from evergreen.customers.table import Table
 from evergreen.errors import InputError
 from local.demo import source
 from local.demo.doors import Doors, StoryError
@@ -30,15 +33,24 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @app.command()
 def demo(
-    data: Annotated[Path | None, typer.Option(help="A labelled CSV; else ours are made.")] = None,
-    schema: Annotated[Path | None, typer.Option(help="Its Table Schema.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A table of labelled customers; else ours are made.")
+    ] = None,
+    schema: Annotated[
+        Path | None, typer.Option(help="Its Table Schema; else one is inferred.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="The column that says who left, to infer a schema by.")
+    ] = None,
     port: Port = 4566,
     state: State = _STATE,
 ) -> None:
     """Predict, notice drift, retrain and serve the new model, from nothing."""
     with step(console, "Read the customers") as done:
-        customers = source.find(data, schema)
+        customers = source.find(data, schema, target)
         done(str(data or "made by our generator"))
+    if isinstance(customers, source.Table) and customers.inferred:
+        _tell_inferred(customers.inferred, customers.read)
     with _left_running(Emulator(port, state)) as emulator:
         stack = _up(emulator)
         story = Story(console, Doors(emulator, stack), customers)
@@ -89,6 +101,12 @@ def _up(emulator: Emulator) -> Outputs:
         build(emulator)
     with step(console, "Deploy the template"):
         return deploy(emulator)
+
+
+def _tell_inferred(inferred: Inference, table: Table) -> None:
+    console.print(schemas.shown(inferred))
+    for line in schemas.remarks(inferred, table):
+        console.print("     ", line, highlight=False)
 
 
 def _tell_addresses(stack: Outputs) -> None:

@@ -1,19 +1,20 @@
-"""Where the demo's customers come from: our generator, or any labelled CSV with its schema."""
+"""Where the demo's customers come from: our generator, or any table of labelled customers."""
 
-import csv
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from math import isnan
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
 
+from evergreen.cli import schemas
 from evergreen.customers import table
-from evergreen.customers.features import Categorical, Numeric
+from evergreen.customers.features import Categorical, Feature, Level, Numeric
+from evergreen.customers.inference import Inference
 from evergreen.customers.schema import Schema
 from evergreen.errors import InputError
 from evergreen.jobs.history import History
+from evergreen.jobs.proposal import propose
 from local.demo import customers, shift
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
@@ -57,26 +58,35 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Customers of a CSV, and others made from them."""
+    """Customers of a file, and others made from them."""
 
     schema: Schema
     frame: pd.DataFrame
+    read: table.Table
+    """The file."""
+    inferred: Inference | None = None
+    """What was found out of it, where nobody has described it."""
 
     def history(self) -> pd.DataFrame:
-        """The whole CSV."""
+        """The whole file."""
         return self.frame
 
     def ordinary(self, rows: int, seed: int) -> pd.DataFrame:
-        """Customers drawn from the CSV."""
+        """Customers drawn from the file."""
         return shift.ordinary(self.frame, self.schema.document, rows=rows, seed=seed)
 
     def shifted(self, rows: int, seed: int) -> tuple[pd.DataFrame, tuple[str, ...]]:
-        """Customers drawn from the CSV and made to look like those who leave."""
+        """Customers drawn from the file and made to look like those who leave."""
         return shift.shifted(self.frame, self.schema.document, rows=rows, seed=seed)
 
 
-def find(data: Path | None, schema: Path | None) -> Source:
+def find(data: Path | None, schema: Path | None, target: str | None = None) -> Source:
     """Find the customers, and check that every row fits the schema.
+
+    Args:
+        data: a table of labelled customers; else ours are made.
+        schema: its schema; else one of those we ship, if it fits, or what can be inferred.
+        target: the column that says who left, to infer a schema by.
 
     Raises:
         InputError: a file is missing, or the table does not fit; the message names file, line,
@@ -84,65 +94,80 @@ def find(data: Path | None, schema: Path | None) -> Source:
 
     """
     if data is None:
-        return Generated(_read_schema(SCHEMAS / "customers.json"))
-    if not data.is_file():
-        raise InputError(f"{data} does not exist")
-    parsed = _read_schema(schema) if schema else _shipped(data)
-    labelled = table.Table.read(data.read_bytes(), str(data), parsed)
+        return Generated(schemas.read_schema(SCHEMAS / "customers.json"))
+    parsed, inferred = _described(data, schema, target)
+    labelled = schemas.read(data, parsed)
     lacking = [name for name in parsed.feature_names if name not in labelled.columns]
     if lacking:
         raise InputError(f"{data} lacks {', '.join(lacking)}: the demo shows every feature")
     History.join([labelled], [0]).labelled(parsed)
-    return Table(parsed, pd.DataFrame(labelled.columns, dtype=str))
+    return Table(parsed, _plain(labelled, parsed), labelled, inferred)
 
 
 def to_json(frame: pd.DataFrame, schema: Schema) -> list[dict[str, Any]]:
-    """Return customers as a program would send them: typed values, nulls, and no outcome."""
-    kinds: dict[str, Callable[[str], object]] = dict.fromkeys(schema.primary_key, str)
+    """Return customers as a program would send them: typed values, nulls, and no outcome.
+
+    Raises:
+        KeyError: a category is none that the schema lists.
+
+    """
+    columns: dict[str, list[object]] = {
+        name: [None if cell in schema.missing else str(cell) for cell in frame[name]]
+        for name in schema.primary_key
+    }
     for feature in schema.features:
-        if isinstance(feature, Numeric):
-            kinds[feature.name] = _whole if feature.integer else float
-        else:
-            kinds[feature.name] = partial(_level, feature)
-    columns = [
-        [None if cell in schema.missing else kind(cell) for cell in frame[name]]
-        for name, kind in kinds.items()
-    ]
-    return [dict(zip(kinds, row, strict=True)) for row in zip(*columns, strict=True)]
+        codes = feature.codes(frame[feature.name].tolist())
+        columns[feature.name] = [None if isnan(code) else _value(feature, code) for code in codes]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _level(feature: Categorical, cell: str) -> object:
-    return feature.levels[int(feature.table[cell])]
+def _value(feature: Feature, code: float) -> Level:
+    if isinstance(feature, Categorical):
+        return dict(enumerate(feature.levels))[int(code)]
+    return int(code) if feature.integer else code
 
 
-def _whole(cell: str) -> int:
-    return int(float(cell))
-
-
-def _read_schema(path: Path) -> Schema:
-    if not path.is_file():
-        raise InputError(f"{path} does not exist")
+def _described(
+    data: Path, schema: Path | None, target: str | None
+) -> tuple[Schema, Inference | None]:
+    """Find the schema of a table, and how it was inferred where nobody has written it."""
+    if schema:
+        return schemas.read_schema(schema), None
+    found = schemas.read(data)
+    if target is None and (shipped := _shipped(found)):
+        return shipped, None
     try:
-        return Schema.parse(path.read_bytes())
+        inferred = propose(found, target)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(
+            f"{data}: {error}. These are options of `evergreen schema infer`: give TARGET=… here,"
+            " or what that writes as SCHEMA=…"
+        ) from None
+    if inferred.unlabelled:
+        raise InputError(f"{data}: {inferred.unlabelled}")
+    return inferred.schema, inferred
 
 
-def _shipped(data: Path) -> Schema:
-    """Find the schema of ours whose columns a CSV has."""
-    with data.open(newline="", encoding="utf-8-sig", errors="replace") as lines:
-        header = set(next(csv.reader(lines), []))
-    best: Schema | None = None
-    for path in sorted(SCHEMAS.glob("*.json")):
-        schema = _read_schema(path)
-        names = set(schema.fields)
-        if names <= header:
-            return schema
-        if names - {schema.target} <= header:
-            best = schema
-    if best:  # reading the table says what is missing
-        return best
-    raise InputError(
-        f"{data} fits none of the schemas in local/{SCHEMAS.name}/; describe its columns in a Table"
-        " Schema (see the README) and say SCHEMA=<file>"
-    )
+def _shipped(found: table.Table) -> Schema | None:
+    """Find the schema of ours whose columns a table has."""
+    shipped = [schemas.read_schema(path) for path in sorted(SCHEMAS.glob("*.json"))]
+    return next((one for one in shipped if set(one.fields) <= found.columns.keys()), None)
+
+
+def _plain(labelled: table.Table, schema: Schema) -> pd.DataFrame:
+    """Return a table as our schemas' own would be written, whatever the file was like."""
+    columns = {
+        name: ["" if value is None else str(value) for value in values]
+        for name, values in labelled.columns.items()
+    }
+    for feature in schema.features:
+        codes = feature.codes(labelled.columns[feature.name])
+        columns[feature.name] = ["" if isnan(code) else _text(feature, code) for code in codes]
+    return pd.DataFrame(columns, dtype=str)
+
+
+def _text(feature: Feature, code: float) -> str:
+    if isinstance(feature, Numeric):
+        return feature.format.written(int(code) if feature.integer else code)
+    level = _value(feature, code)
+    return str(level).lower() if isinstance(level, bool) else str(level)

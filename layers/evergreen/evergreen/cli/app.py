@@ -1,4 +1,4 @@
-"""`evergreen models …` and `evergreen sources …`."""
+"""`evergreen schema …`, `evergreen models …` and `evergreen sources …`."""
 
 import dataclasses
 import json
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from evergreen.cli.schemas import schemas
 from evergreen.errors import EvergreenError
 from evergreen.jobs.stewardship import Stewardship
 from evergreen.store import s3, stack
@@ -20,6 +21,7 @@ from evergreen.store.s3 import Bucket
 app = typer.Typer(help="Evergreen: churn prediction that keeps itself fresh.", no_args_is_help=True)
 models = typer.Typer(help="Model versions: which there are, and which serves.")
 sources = typer.Typer(help="Labelled files that are set aside, and so not learned from.")
+app.add_typer(schemas, name="schema", no_args_is_help=True)
 app.add_typer(models, name="models", no_args_is_help=True)
 app.add_typer(sources, name="sources", no_args_is_help=True)
 _NAMES = ("version", "key")  # what a person copies
@@ -137,12 +139,12 @@ def _cell(value: object) -> str:
 def main() -> int:
     """Run a command; what it can't do is told in one line, with exit code 1."""
     try:
-        return int(app(standalone_mode=False) or 0)
-    except typer.Abort:
-        return 130
+        app()
+    except SystemExit as end:  # also where the command itself is wrong, which typer tells
+        return int(end.code or 0)
     except (EvergreenError, *s3.FAULTS) as error:
         complaints.print(f"[red]✗[/] {escape(str(error))}", highlight=False)
-        return 1
+    return 1
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from evergreen.customers.schema import Matrix, Schema
 from evergreen.errors import InputError
 from evergreen.models.known import Known
 from evergreen.models.training import MIN_OUTCOMES, MIN_ROWS, Labelled
+from evergreen.statistics.leakage import leaks
 
 HELD_OUT_OF = 5
 """One customer in so many is held out."""
@@ -186,6 +187,15 @@ class Rows:
     def _place(self, rows: Mask) -> str:
         first = int(rows.argmax())
         return f"at {self.files[self.source[first]]}, line {self.line[first]}"
+
+
+def leaking(schema: Schema, labelled: Labelled) -> Iterator[str]:
+    """Say which features tell the outcome so well that they can't have been known before it."""
+    for feature, evidence in leaks(labelled.matrix, schema.categorical, labelled.churned).items():
+        yield (
+            f"{schema.feature_names[feature]!r} {evidence}: is it known before customers leave?"
+            " If not, leave it out of the schema"
+        )
 
 
 def latest(people: Hashes) -> Integers:
