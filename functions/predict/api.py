@@ -9,6 +9,7 @@ import docs
 import orjson
 import problems
 from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
 from running import Run, at_once
 
 from evergreen.errors import InputError
@@ -93,7 +94,15 @@ def create_app(
         served = await run(champion.model)
         return _json({"status": "ready", "model_version": served.version})
 
+    _answer_head(app)
     return app
+
+
+def _answer_head(app: FastAPI) -> None:
+    """Answer HEAD wherever GET is answered; the server leaves the body out."""
+    for route in list(app.routes):
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
+            app.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)
 
 
 def _describe(champion: Champion) -> dict[str, object]:

@@ -1,12 +1,14 @@
 """Errors as the API tells them: `application/problem+json` (RFC 9457), never a stack trace."""
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from evergreen.errors import CorruptModelError, InputError, InvalidRows, NoModelError
 
@@ -25,10 +27,13 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _fault)
 
 
-def problem(status: HTTPStatus, detail: str, **members: object) -> Response:
+def problem(
+    status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None, **members: object
+) -> Response:
     """Make a problem document."""
     content = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail}
-    return Response(orjson.dumps(content | members), status, media_type="application/problem+json")
+    body = orjson.dumps(content | members)
+    return Response(body, status, headers, media_type="application/problem+json")
 
 
 async def _invalid_rows(_: Request, error: Exception) -> Response:
@@ -57,7 +62,21 @@ async def _aws(_: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    return problem(status, f"{request.method} {request.url.path}: {status.description}")
+    detail = f"{request.method} {request.url.path}: {status.description}"
+    headers = {**(error.headers or {})}
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:  # the router names those of one route
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
+    return problem(status, detail, headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """Return what may be done at the address of a request."""
+    here = (
+        route
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    )
+    return {method for route in here for method in route.methods or ()}
 
 
 async def _fault(_: Request, error: Exception) -> Response:

@@ -50,7 +50,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def tell(events: Events, outcome: Outcome, drift: dict[str, Any]) -> None:
-    """Say by event and metric what a person has to do: label, release or promote something."""
+    """Say that a model serves, or by event and metric what a person has to do."""
+    if outcome.status == "promoted":
+        events.publish("Model Promoted", {"model_version": outcome.version})
     if outcome.status == "labels_wanted":
         wanted = {name: drift.get(name) for name in ("model_version", "drifted", "kinds", "report")}
         events.publish("Labels Wanted", {"reason": outcome.reason, **wanted})

@@ -19,13 +19,12 @@ import numpy as np
 from scipy import stats
 
 from evergreen.jobs.history import History
-from evergreen.models import artifact
-from evergreen.models.artifact import Artifact, Manifest
-from evergreen.models.model import Model
 from evergreen.models.training import train, version_files
 from evergreen.statistics.baseline import Column
 from local.demo.source import find, to_json
 from tests.benchmarks import peer, sklearn_service
+from tests.benchmarks.score_evergreen import load
+from tests.benchmarks.scoring import scoring
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / ".bench/results.json"
@@ -39,6 +38,7 @@ def main() -> None:
         prepare(folder)
         results["predict_speedup_vs_sklearn"] = predict_speedup(folder)
         results["cold_import_ratio_vs_sklearn"] = cold_start_ratio(folder)
+        results |= score_file(folder)
     results["drift_speedup_vs_scipy"] = drift_speedup()
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
@@ -61,11 +61,19 @@ def prepare(folder: Path) -> None:
     (folder / "customer.json").write_text(json.dumps(customer))
 
 
-def load(folder: Path) -> Model:
-    """Load the model that `prepare` left in a folder."""
-    files = {name: (folder / name).read_bytes() for name in artifact.CHAMPION}
-    hashes = {name: artifact.sha256(content) for name, content in files.items()}
-    return Model.load(Artifact(Manifest("bench", "", None, "", "", {}, {}, {}, hashes), files))
+def score_file(folder: Path) -> dict[str, float]:
+    """A million customers, CSV on disk → scored CSV: see `scoring`."""
+    table = Path(os.environ.get("EVERGREEN_TELCO_CSV", ROOT.parent / "shared/data/telco.csv"))
+    if not table.is_file():
+        raise SystemExit(f"no Telco table: {table} is no file; say EVERGREEN_TELCO_CSV=<file>")
+    source = find(table, None)
+    labelled = History.of({"telco": source.history()}).labelled(source.schema)
+    files = version_files(source.schema, labelled, train(source.schema, labelled))
+    version = folder / "telco"
+    version.mkdir()
+    for file, content in files.items():
+        (version / file).write_bytes(content)
+    return scoring(version, table, folder)
 
 
 def predict_speedup(folder: Path) -> float:

@@ -33,6 +33,10 @@ MODULES = {path.stem for path in ROOT.glob("functions/*/*.py")}
 
 class Context:
     function_name = "f"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 900_000
+
     memory_limit_in_mb = 128
     invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:f"
     aws_request_id = "1"
@@ -64,7 +68,7 @@ def function(
 def test_every_sample_event_is_used_here() -> None:
     assert {path.stem for path in EVENTS.glob("*.json")} == {
         *("api-health", "api-predict"),
-        *("upload", "labelled-upload", "schedule", "drift-detected"),
+        *("upload", "labelled-upload", "schedule", "drift-detected", "model-promoted"),
     }
     used = Path(__file__).read_text()
     assert all(f'event("{path.stem}")' in used for path in EVENTS.glob("*.json"))
@@ -125,11 +129,24 @@ def test_score_answers_an_upload(
     assert summary["scored"] == len(frame)
 
 
-def test_an_upload_before_the_first_model_is_an_error_and_so_it_is_repeated(
+def test_an_upload_before_the_first_model_waits_and_is_woken_by_it(
     function: Callable[[str], ModuleType],
+    data: Bucket,
+    registry: Registry,
+    version: Artifact,
+    frame: pd.DataFrame,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with pytest.raises(Exception, match="no model has been trained yet"):
-        function("score").handler(event("upload"), Context())
+    published: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(Events, "publish", lambda _, *event: published.append(event))
+    score = function("score").handler
+    data.put("incoming/customers.csv", frame.to_csv(index=False).encode())
+    assert score(event("upload"), Context())["status"] == "waiting"
+    registry.publish(version.manifest, version.files)
+    registry.promote(version.manifest.version, seen=None, reason="the first model")
+    score(event("model-promoted"), Context())
+    assert published == [("Score Wanted", {"object": {"key": "incoming/customers.csv"}})]
+    assert score({"detail": published[0][1]}, Context())["scored"] == len(frame)
 
 
 def log_predictions(

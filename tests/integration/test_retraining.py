@@ -191,8 +191,8 @@ def test_a_rollback_stays(
     [
         (b"a,b\n1,2\n", "training/broken.csv: the header lacks churned, customer_id"),
         (b"churned\nyes\n", "training/broken.csv: the header lacks customer_id, tenure_months"),
-        (b"", "training/broken.csv: the header lacks churned"),
-        (b"churned\n\xff\n", "training/broken.csv is not a CSV in UTF-8"),
+        (b"", "training/broken.csv: the file is empty"),
+        (b"PK\x03\x04", "training/broken.csv: the file looks like an Excel workbook"),
     ],
 )
 def test_a_file_that_is_no_history_is_named_and_nothing_changes(
@@ -208,6 +208,8 @@ def test_a_file_that_is_no_history_is_named_and_nothing_changes(
         retraining.run("drift", LATER)
     assert message in str(raised.value)
     assert registry.pointer().version == learned.version
+    explained = data.get("rejected/training/broken.csv.reason.txt")[0].decode()
+    assert message in explained
     data.delete(f"{keys.TRAINING}broken.csv")
     assert "nothing new" in retraining.run("upload", LATER).reason  # so the lock is free
 

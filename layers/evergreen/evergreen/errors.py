@@ -3,15 +3,18 @@
 EvergreenError
 ├── InputError          something handed in can't be used; the message says what and how to mend it
 │   ├── SchemaError     … a schema document
-│   ├── TableError      … a CSV as a whole
+│   ├── TableError      … a table as a whole
+│   ├── SourceError     … a labelled file; `key` says which
 │   └── InvalidRows     … single customers; `problems` names each row and field
+├── OutOfTimeError      the function's time is over before its work is done
 ├── SettingsError       an environment variable is missing or unusable
 ├── NoModelError        nothing has been trained and promoted yet
 ├── CorruptModelError   a version fails its hashes or does not reproduce its golden rows
 ├── ParityError         an exported model does not answer as the trained one does
 ├── NotFoundError       no object under this key
 └── ConflictError       a conditional write lost: somebody else was first
-    └── BusyError       … because somebody else holds the lock
+    ├── BusyError       … because somebody else holds the lock
+    └── SupersededError … because there is something newer
 """
 
 from collections.abc import Sequence
@@ -31,7 +34,15 @@ class SchemaError(InputError):
 
 
 class TableError(InputError):
-    """A CSV can't be read, or its header does not fit the schema."""
+    """A table can't be read, or its header does not fit the schema."""
+
+
+class SourceError(InputError):
+    """A labelled file can't be learned from."""
+
+    def __init__(self, key: str, message: str) -> None:
+        self.key = key
+        super().__init__(message)
 
 
 class Problem(NamedTuple):
@@ -54,6 +65,14 @@ class InvalidRows(InputError):
         more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
         who = f"customer {first.row} (counted from 0)"
         super().__init__(f"{who}, field {first.field!r}: {first.message}{more}")
+
+
+class OutOfTimeError(EvergreenError):
+    """The time of a function ends before its work does; `rows` were done until then."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        super().__init__(f"time was over after {rows:,} rows")
 
 
 class SettingsError(EvergreenError):
@@ -82,3 +101,7 @@ class ConflictError(EvergreenError):
 
 class BusyError(ConflictError):
     """Somebody else holds the lock."""
+
+
+class SupersededError(ConflictError):
+    """What a result was made of has been replaced or taken away, so the result is void."""

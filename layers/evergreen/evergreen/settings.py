@@ -35,6 +35,10 @@ class Settings:
     drift_window: timedelta = timedelta(hours=24)
     drift_max_window: timedelta = timedelta(hours=336)
     retrain_cooldown: timedelta = timedelta(hours=6)
+    score_part_bytes: int = 128_000_000
+    """A larger upload is cut."""
+    score_machine: str = ""
+    """The ARN of the state machine that scores parts; empty where there is none."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Settings":
@@ -59,6 +63,8 @@ class Settings:
             drift_window=timedelta(hours=_number(environ, "DRIFT_WINDOW_HOURS", 24)),
             drift_max_window=timedelta(hours=_number(environ, "DRIFT_MAX_WINDOW_HOURS", 336)),
             retrain_cooldown=timedelta(hours=_number(environ, "RETRAIN_COOLDOWN_HOURS", 6)),
+            score_part_bytes=int(_number(environ, "SCORE_PART_MEGABYTES", 128) * 1_000_000),
+            score_machine=environ.get("EVERGREEN_SCORE_MACHINE", ""),
         )
 
 

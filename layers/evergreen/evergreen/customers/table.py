@@ -1,92 +1,121 @@
-"""Tables of customers: what is demanded of a header, and labelled CSVs as columns of text."""
+"""Tables of customers in memory, read from any file that is scored or learned from."""
 
-import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import batched
+from typing import Any, Self
 
+from evergreen.customers import files
+from evergreen.customers.dialect import Dialect
+from evergreen.customers.header import Header, match
+from evergreen.customers.json_lines import Object, objects
+from evergreen.customers.layout import HEAD, Layout
+from evergreen.customers.numbers import NumberFormat
+from evergreen.customers.records import Rejected
 from evergreen.customers.schema import Schema
+from evergreen.customers.values import plain
 from evergreen.errors import TableError
 
-_SHOWN = 20
-_CHUNK = 1_000  # rows that are turned into columns at a time: they fit a processor's cache
+_CHUNK = 1_000  # objects that are turned into columns at a time
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A labelled CSV."""
+    """Customers by column."""
 
     name: str
-    columns: Mapping[str, Sequence[str]]
-    """Every cell as it stands in the file."""
+    columns: Mapping[str, Sequence[object]]
+    """The cells under the names of the schema's fields: text as it stands in the file, but for
+    numbers that are not written as JSON writes them; JSON's values where it is JSON lines."""
     lines: Sequence[int]
-    """The line in the file where each row ends; the header is line 1."""
+    """The line in the file where each row ends; the first line is 1."""
+    rejected: Sequence[Rejected] = ()
+    """The rows that could not be read."""
+    dialect: Dialect | None = None
+    """How the file is written; None for JSON lines."""
+    formats: Mapping[str, NumberFormat] = field(default_factory=dict)
+    """How numbers of the schema's fields are written, where not as JSON writes them."""
+    header: Header | None = None
+    """What each column of the file is; None for JSON lines."""
 
     @classmethod
-    def read(cls, content: bytes, name: str, schema: Schema) -> "Table":
-        """Read a labelled CSV; the column of an optional feature may be left out of it.
+    def read(cls, content: bytes, name: str, schema: Schema | None = None) -> Self:
+        """Read a whole file.
+
+        Args:
+            content: its bytes.
+            name: says of which kind it is, and is in the messages.
+            schema: whose labelled customers are in it; columns of optional features may be absent.
+                Without a schema, the names and all cells are as they stand, but trimmed names.
 
         Raises:
-            TableError: it is not a CSV in UTF-8, lacks the target, the primary key or a required
-                feature, or has a slip for an optional one; `name` is in the message.
+            TableError: it is of no readable kind, can't be read as a table, or lacks the target,
+                the primary key or a required feature.
 
         """
-        text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
-        reader = csv.reader(text, strict=True)
-        lines: list[int] = []
+        kind = files.kind(name)
+        if kind is None:
+            raise TableError(files.refusal(name))
         try:
-            header = next(reader, [])
-            check_fields(header, schema, schema.target, *schema.primary_key)
-            columns: list[list[str]] = [[] for _ in header]
-            rows = ((reader.line_num, row) for row in reader if row)  # an empty line is no customer
-            for chunk in batched(rows, _CHUNK, strict=False):
-                for line, row in chunk:
-                    if len(row) != len(header):
-                        which = "fewer" if len(row) < len(header) else "more"
-                        raise TableError(f"line {line} has {which} cells than the header")
-                    lines.append(line)
-                across = zip(*(row for _, row in chunk), strict=True)
-                for column, cells in zip(columns, across, strict=True):
-                    once = dict(zip(cells, cells, strict=True))  # in memory
-                    column.extend(map(once.__getitem__, cells))
+            stream = files.unpacked(io.BytesIO(content), kind)
+            text = content if not kind.gzipped else b"".join(iter(lambda: files.read(stream), b""))
+            return cls(name, **(_json if kind.json else _delimited)(text, schema))
         except TableError as error:
             raise TableError(f"{name}: {error}") from None
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise TableError(f"{name} is not a CSV in UTF-8: {error}") from None
-        return cls(name, dict(zip(header, columns, strict=True)), lines)
 
 
-def check_fields(header: Sequence[str], schema: Schema, *beside: str) -> None:
-    """Check that a header has the required features of a schema, and further columns beside them.
-
-    Raises:
-        TableError: it has not, or a column has a slip for the name of a feature that is not there.
-
-    """
-    needed = [feature.name for feature in schema.features if feature.required]
-    if set(header).isdisjoint(schema.feature_names):
-        needed = list(schema.feature_names)
-    check_header(header, (*beside, *needed))
-    mistakes = schema.mistakes(set(header))
-    if mistakes:
-        raise TableError("; ".join(f"column {name!r} {message}" for name, message in mistakes))
+def _required(schema: Schema | None) -> tuple[str, ...]:
+    """Return the fields that a labelled table must have beside the features."""
+    return (schema.target, *schema.primary_key) if schema else ()
 
 
-def check_header(header: Sequence[str], needed: Iterable[str]) -> None:
-    """Check that a header has all the columns that are needed, and none twice.
+def _delimited(content: bytes, schema: Schema | None) -> dict[str, Any]:
+    head, complete = content[:HEAD], len(content) <= HEAD
+    layout = Layout.of(head, complete=complete, schema=schema, beside=_required(schema))
+    columns: dict[str, list[str]] = {name: [] for name in layout.columns}
+    lines: list[int] = []
+    rejected: list[Rejected] = []
+    for block in layout.blocks(io.BytesIO(content[layout.body :])):
+        lines += block.lines.tolist()
+        rejected += block.rejected
+        for name, place in layout.columns.items():
+            cells = block.column(place)
+            once = dict(zip(cells, cells, strict=True))  # in memory
+            columns[name].extend(map(once.__getitem__, cells))
+    if schema:
+        for name, written in layout.foreign(schema).items():
+            columns[name] = [_as_json(written, cell) for cell in columns[name]]
+    return {
+        "columns": columns,
+        "lines": lines,
+        "rejected": rejected,
+        "dialect": layout.dialect,
+        "formats": layout.formats,
+        "header": layout.header,
+    }
 
-    Raises:
-        TableError: it does not; the message names the columns, and what was found instead.
 
-    """
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise TableError(f"the header names {', '.join(twice)} twice")
-    lacking = [name for name in needed if name not in header]
-    if lacking:
-        found = ", ".join(header[:_SHOWN]) + (", …" if len(header) > _SHOWN else "")
-        raise TableError(
-            f"the header lacks {', '.join(lacking)}; found: {found or 'nothing'}"
-            " (columns are separated by commas)"
-        )
+def _as_json(written: NumberFormat, cell: str) -> str:
+    return written.normal(plain(cell)) or cell
+
+
+def _json(content: bytes, schema: Schema | None) -> dict[str, Any]:
+    columns: dict[str, list[object]] = {}
+    lines: list[int] = []
+    rejected: list[Rejected] = []
+    found = objects(io.BytesIO(content))
+    for chunk in batched(found, _CHUNK, strict=False):
+        rejected += [each for each in chunk if isinstance(each, Rejected)]
+        rows = [each for each in chunk if isinstance(each, Object)]
+        for name in dict.fromkeys(n for row in rows for n in row.value if n not in columns):
+            columns[name] = [None] * len(lines)
+        lines += [row.line for row in rows]
+        for name, column in columns.items():
+            column += [row.value.get(name) for row in rows]
+    if not lines:
+        raise TableError("there is no JSON object in it")
+    if schema:
+        names = match([*columns], schema, *_required(schema)).names
+        columns = dict(zip(names, columns.values(), strict=True))
+    return {"columns": columns, "lines": lines, "rejected": rejected}

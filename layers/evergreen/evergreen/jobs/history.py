@@ -1,18 +1,28 @@
-"""Labelled history: the CSVs under `training/` of the data bucket, in the order they arrived."""
+"""Labelled history: the tables under `training/` of the data bucket, in the order they arrived."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import accumulate, chain, pairwise, repeat
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from evergreen.customers import files
 from evergreen.customers.identity import contents, identities, keyless
 from evergreen.customers.schema import Matrix, Schema
 from evergreen.customers.table import Table
-from evergreen.errors import InputError, Problem
-from evergreen.jobs.cohort import TOGETHER, Cohort, Columns, Integers, Rows, latest, recency
+from evergreen.errors import Problem, SourceError, TableError
+from evergreen.jobs.cohort import (
+    TOGETHER,
+    Cohort,
+    Columns,
+    Integers,
+    Rows,
+    latest,
+    leaking,
+    recency,
+)
 from evergreen.models.artifact import sha256
 from evergreen.models.known import Known
 from evergreen.models.training import Labelled
@@ -21,6 +31,9 @@ from evergreen.store.s3 import Bucket
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SPOILT = 0.01
+"""The share of a file's rows that may be unreadable; beyond that, the file is."""
 
 _CHUNK = 50_000  # rows that are encoded at a time: as Python's numbers they take a lot of memory
 _SHOWN = 3
@@ -40,15 +53,17 @@ class Sources:
     """What there is to learn from, in order of arrival."""
 
     found: tuple[Source, ...]
+    foreign: tuple[str, ...] = ()
+    """The keys of what lies beside them, and can't be read as a table."""
 
     @classmethod
     def find(cls, bucket: Bucket) -> Self:
-        """List the schema and the labelled files."""
-        return cls.of(
-            Source(entry.key, entry.etag, entry.modified)
-            for entry in bucket.list(keys.TRAINING)
-            if entry.key == keys.TRAINING_SCHEMA or entry.key.endswith(".csv")
-        )
+        """List the schema, the labelled files, and what is neither."""
+        listed = [entry for entry in bucket.list(keys.TRAINING) if not entry.key.endswith("/")]
+        known = [e for e in listed if e.key == keys.TRAINING_SCHEMA or files.kind(e.key)]
+        sources = cls.of(Source(entry.key, entry.etag, entry.modified) for entry in known)
+        foreign = {entry.key for entry in listed} - sources.etags.keys()
+        return replace(sources, foreign=tuple(sorted(foreign)))
 
     @classmethod
     def of(cls, found: Iterable[Source]) -> Self:
@@ -58,7 +73,8 @@ class Sources:
     def without(self, etags: Collection[str]) -> "Sources":
         """Leave out labelled files by what is in them, whatever their names."""
         schema = keys.TRAINING_SCHEMA
-        return Sources(tuple(s for s in self.found if s.key == schema or s.etag not in etags))
+        left = (s for s in self.found if s.key == schema or s.etag not in etags)
+        return replace(self, found=tuple(left))
 
     @property
     def etags(self) -> dict[str, str]:
@@ -93,7 +109,7 @@ class History:
     """All labelled rows, as text."""
 
     columns: Columns
-    """For each column its cells, None where the row's file has no such column."""
+    """For each column its values, None where the row's file has no such column."""
     files: tuple[str, ...]
     """The names of the files, in order of arrival."""
     source: Integers
@@ -102,11 +118,27 @@ class History:
     """Shape (rows,): where it ends in that file; the header is line 1."""
     arrivals: Sequence[int]
     """For each file which arrival it was part of; they are numbered in order."""
+    unread: tuple[str, ...] = ()
+    """What is to be said of rows that could not be read."""
 
     @classmethod
     def read(cls, bucket: Bucket, schema: Schema, sources: Sources) -> Self:
-        """Read the labelled files; raises TableError where one does not fit the schema."""
-        tables = [Table.read(bucket.get(key)[0], key, schema) for key in sources.tables]
+        """Read the labelled files.
+
+        Raises:
+            SourceError: one is no table of the schema's customers, or more than `SPOILT` of its
+                rows can't be read.
+
+        """
+        tables = []
+        for key in sources.tables:
+            try:
+                table = Table.read(bucket.get(key)[0], key, schema)
+            except TableError as error:
+                raise SourceError(key, str(error)) from None
+            if len(table.rejected) > SPOILT * len(table.lines):
+                raise SourceError(key, f"{_unread(table)}, too many to learn from the rest")
+            tables.append(table)
         return cls.join(tables, sources.arrivals)
 
     @classmethod
@@ -124,7 +156,7 @@ class History:
         sizes = [len(table.lines) for table in tables]
         names = dict.fromkeys(chain.from_iterable(table.columns for table in tables))
 
-        def cells(name: str) -> Iterable[str | None]:
+        def cells(name: str) -> Iterable[object]:
             for table, size in zip(tables, sizes, strict=True):
                 yield from table.columns.get(name) or repeat(None, size)
 
@@ -134,6 +166,7 @@ class History:
             source=np.repeat(np.arange(len(tables)), sizes),
             line=np.fromiter(chain.from_iterable(t.lines for t in tables), np.int64, sum(sizes)),
             arrivals=arrivals,
+            unread=tuple(_unread(table) for table in tables if table.rejected),
         )
 
     def labelled(self, schema: Schema) -> Labelled:
@@ -148,8 +181,9 @@ class History:
             known: what the champion knew; without one, every customer is fresh.
 
         Raises:
-            InputError: a row does not fit, and the message names file, line, column and what was
-                expected; or the primary key does not tell customers apart.
+            SourceError: a row does not fit; the message names file, line, column and what was
+                expected.
+            InputError: the primary key does not tell customers apart.
 
         """
         matrix, churned = self._encode(schema)
@@ -176,14 +210,20 @@ class History:
         arrival = np.array(self.arrivals, dtype=np.int64)[source]
         arrivals = max(self.arrivals, default=-1) + 1
         recent, age = recency(fresh, churned[chosen], arrival, arrivals)
+        labelled = Labelled(matrix[chosen], churned[chosen], held_out, recent, age)
         return Cohort(
-            labelled=Labelled(matrix[chosen], churned[chosen], held_out, recent, age),
+            labelled=labelled,
             source=np.array(self.files, dtype=np.object_)[source],
             fresh=fresh,
             known_held_out=held_out & put_aside & ~learned,
             known=Known.of(schema, rows.contents, rows.held_out),
             census=rows.census(people),
-            warnings=(*rows.warnings(schema.primary_key), *self._absent(schema)),
+            warnings=(
+                *self.unread,
+                *rows.warnings(schema.primary_key),
+                *self._absent(schema),
+                *leaking(schema, labelled),
+            ),
             columns=self.columns,
             rows=chosen,
         )
@@ -202,8 +242,9 @@ class History:
             parts.append(matrix)
             problems += [problem._replace(row=start + problem.row) for problem in wrong]
         churned, unlabelled = schema.labels(self.columns[schema.target])
-        if problems or unlabelled:
-            raise InputError(self._explain([*problems, *unlabelled]))
+        if wrong_ones := [*problems, *unlabelled]:
+            file = self.files[self.source[wrong_ones[0].row]]
+            raise SourceError(file, self._explain(wrong_ones))
         return np.concatenate([np.empty((0, len(schema.features)), np.float32), *parts]), churned
 
     def _explain(self, problems: list[Problem]) -> str:
@@ -228,3 +269,11 @@ class History:
                     f"{name!r} is no column of {', '.join(files[:_SHOWN])}{more};"
                     " it counts as missing there"
                 )
+
+
+def _unread(table: Table) -> str:
+    """Say which rows of a file could not be read."""
+    first = table.rejected[0]
+    count = len(table.rejected)
+    rows = "1 row" if count == 1 else f"{count} rows"
+    return f"{table.name}: {rows} could not be read (line {first.line}: {first.reason})"

@@ -11,8 +11,10 @@ from evergreen.models.answers import Risk, risk, rounded, will_churn
 from evergreen.models.model import Model
 from evergreen.store.inference_log import Record
 
-_KEPT_LENGTH = 256
-_KEPT_FIELDS = 100  # a record has to fit into Firehose's 1,000 KiB
+KEPT_LENGTH = 256
+"""So many characters of a field that the schema does not know are kept, …"""
+KEPT_FIELDS = 100  # a record has to fit into Firehose's 1,000 KiB
+"""… of so many fields."""
 
 Customer = Mapping[str, object]
 
@@ -72,21 +74,22 @@ def records(
             "predicted_at": now,
             "model_version": prediction.model_version,
             "churn_probability": prediction.churn_probability,
-            "customer": _kept(schema, customer, prediction.ignored_fields),
+            "customer": kept(schema, customer, prediction.ignored_fields),
         }
         for prediction, customer in zip(predictions, customers, strict=True)
     ]
 
 
-def _kept(schema: Schema, customer: Customer, ignored: tuple[str, ...]) -> Customer:
+def kept(schema: Schema, customer: Customer, ignored: tuple[str, ...]) -> Customer:
+    """Return what the inference log keeps of a customer, of whose fields some are unknown."""
     if not ignored:
         return customer
     short = [n for n in ignored if n != schema.target and _is_short(n) and _is_short(customer[n])]
-    dropped = set(ignored).difference(short[:_KEPT_FIELDS])
+    dropped = set(ignored).difference(short[:KEPT_FIELDS])
     return {name: value for name, value in customer.items() if name not in dropped}
 
 
 def _is_short(value: object) -> bool:
     if isinstance(value, str):
-        return len(value) <= _KEPT_LENGTH
+        return len(value) <= KEPT_LENGTH
     return value is None or isinstance(value, int | float)

@@ -19,6 +19,7 @@ import onnx
 import skl2onnx
 import sklearn
 
+from evergreen.customers import files
 from evergreen.customers.schema import Schema
 from evergreen.errors import (
     BusyError,
@@ -26,6 +27,7 @@ from evergreen.errors import (
     CorruptModelError,
     NoModelError,
     NotFoundError,
+    SourceError,
 )
 from evergreen.jobs.cohort import Cohort
 from evergreen.jobs.gate import Decision, Gate
@@ -95,6 +97,9 @@ class Retraining:
                 return self._run(trigger, now)
         except BusyError as error:
             return Outcome("skipped", f"another training is running: {error}")
+        except SourceError as error:
+            self._explain(error.key, str(error))
+            raise
 
     @property
     def set_aside(self) -> SetAside:
@@ -108,8 +113,10 @@ class Retraining:
         asides = {entry.etag: entry for entry in self.set_aside.entries()}
         held = {etag for etag, entry in asides.items() if entry.held}
         sources = Sources.find(self.data).without(held)
+        for key in sources.foreign:
+            self._explain(key, files.refusal(key))
         if not sources.complete:
-            waiting = f"waiting for {keys.TRAINING_SCHEMA} and a CSV beside it"
+            waiting = f"waiting for {keys.TRAINING_SCHEMA} and a table beside it"
             aside = ", ".join(asides[etag].key for etag in held)
             return Outcome("skipped", f"{waiting}; set aside: {aside}" if aside else waiting)
         occasion = Occasion(trigger, now, sources, champion, self.registry)
@@ -131,6 +138,17 @@ class Retraining:
                 return _too_little(trigger, waits)
         return self._train(occasion, schema, cohort, gate)
 
+    def _explain(self, key: str, reason: str) -> None:
+        """Say in the bucket why a file is not learned from, unless that was said before."""
+        explanation = keys.explained(key)
+        content = f"{reason}\n".encode()
+        try:
+            if self.data.get(explanation)[0] == content:
+                return
+        except NotFoundError:
+            pass
+        self.data.put(explanation, content, "text/plain; charset=utf-8")
+
     def _champion(self) -> Pointer | None:
         try:
             return self.registry.pointer()
@@ -149,7 +167,7 @@ class Retraining:
         anchor, name = None, rival.manifest.decision.get("anchor")
         if name and name != rival.version:
             try:
-                anchor = Reference.load(self.registry.fetch(name, artifact.CHAMPION))
+                anchor = self.registry.load(name, Reference.load)
             except (CorruptModelError, NotFoundError) as error:
                 logger.warning("the best version so far is no longer one: %s", error)
         return Gate(rival, anchor, self.thresholds)

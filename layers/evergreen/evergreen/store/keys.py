@@ -1,12 +1,14 @@
 """Where things lie in the three buckets: every object key of the project is made here."""
 
+import hashlib
 from datetime import datetime
-from pathlib import PurePosixPath
 
 # data bucket
 TRAINING = "training/"
 TRAINING_SCHEMA = "training/schema.json"
 INCOMING = "incoming/"
+SCORING = "scoring/"
+WAITING = "waiting/"
 
 # model bucket
 MODELS = "models/"
@@ -19,6 +21,11 @@ SET_ASIDE = "set-aside/"
 # log bucket
 INFERENCE = "inference/"
 DRIFT = "drift/"
+
+READABLE = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".jsonl", ".jsonl.gz")
+"""How the names of tables end, in small letters or capitals."""
+
+_LONGEST = 1_024  # bytes of a key
 
 
 def model_file(version: str, name: str) -> str:
@@ -46,6 +53,18 @@ def inference_hour(hour: datetime) -> str:
     return f"{INFERENCE}{hour:%Y/%m/%d/%H}/"
 
 
+def filed_records(at: datetime, upload: str, number: str) -> str:
+    """The key of some records of customers who were scored by file.
+
+    Args:
+        at: the time that their predictions have.
+        upload: the id of the upload.
+        number: which of its records these are.
+
+    """
+    return f"{inference_hour(at)}scored-{upload}-{number}.jsonl.gz"
+
+
 def inference_day(day: datetime) -> str:
     """The prefix of all hours of one day (UTC)."""
     return f"{INFERENCE}{day:%Y/%m/%d}/"
@@ -57,20 +76,76 @@ def drift_report(checked_at: datetime) -> str:
 
 
 def scored(incoming: str) -> str:
-    """Where the predictions for an uploaded file go."""
-    return _result("scored", incoming, ".csv")
+    """Where the predictions for an uploaded file go: under the same name."""
+    return _result("scored", incoming)
 
 
 def rejected(incoming: str) -> str:
     """Where the rows of an uploaded file go that can't be scored, each with its reason."""
-    return _result("rejected", incoming, ".csv")
+    return _result("rejected", incoming)
 
 
 def score_summary(incoming: str) -> str:
-    """What became of an uploaded file: counts, or why none of it could be read."""
-    return _result("scored", incoming, ".summary.json")
+    """What became of an uploaded file whose suffix can be read: counts, or what is wrong with it.
+
+    For `customers.csv` that is `customers.summary.json`, for a name such as `customers.tsv` or
+    `customers.tsv.csv`, with which that would be shared, `customers.tsv.summary.json` and so on.
+    """
+    stem = incoming.removesuffix(".csv")
+    alone = stem != incoming and not stem.lower().endswith(READABLE)
+    return _result("scored", stem if alone else incoming, ".summary.json")
 
 
-def _result(folder: str, incoming: str, suffix: str) -> str:
-    name = PurePosixPath(incoming).relative_to(INCOMING)
-    return f"{folder}/{name.with_suffix(suffix)}"
+def explained(upload: str) -> str:
+    """Where it says why a file under incoming/ or training/ can't be read at all."""
+    rest = upload.removeprefix(INCOMING)
+    # what is uploaded as incoming/training/... must not be taken for labelled history
+    within = upload if rest.startswith((INCOMING, TRAINING)) else rest
+    return _within_limits("rejected/", within, ".reason.txt")
+
+
+def score_job(upload: str) -> str:
+    """The prefix of all that is kept while a large upload is scored in parts.
+
+    Args:
+        upload: a hash of the upload's key and version.
+
+    """
+    return f"{SCORING}{upload}/"
+
+
+def score_waiting(upload: str) -> str:
+    """The note that an upload waits for the first model."""
+    return f"{WAITING}{upload}.json"
+
+
+def score_claim(upload: str) -> str:
+    """What was settled when an upload was first looked at."""
+    return f"{score_job(upload)}claim.json"
+
+
+def score_job_parts(job: str) -> str:
+    """The table of a job's parts, as the state machine reads it."""
+    return f"{job}parts.csv"
+
+
+def score_job_document(job: str) -> str:
+    """What all parts of a job have in common."""
+    return f"{job}job.json"
+
+
+def score_piece(job: str, kind: str, part: int | str) -> str:
+    """The key of what became of one part."""
+    return f"{job}{kind}/{part}"
+
+
+def _result(folder: str, incoming: str, suffix: str = "") -> str:
+    return _within_limits(f"{folder}/", incoming.removeprefix(INCOMING), suffix)
+
+
+def _within_limits(folder: str, name: str, suffix: str) -> str:
+    """Make a key, of a hash where S3 would take no key as long."""
+    key = folder + name + suffix
+    if len(key.encode()) <= _LONGEST:
+        return key
+    return folder + hashlib.sha256(name.encode()).hexdigest() + suffix

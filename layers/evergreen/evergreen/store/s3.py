@@ -1,24 +1,31 @@
 """One S3 bucket, with the writes that depend on what is there and errors that say so."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from evergreen.errors import ConflictError, NotFoundError
+from evergreen.errors import NotFoundError
+from evergreen.store import layout
+from evergreen.store.multipart import THREADS, Content, Upload
+from evergreen.store.refusals import FAULTS as FAULTS
+from evergreen.store.refusals import explained, status, unchanged
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-
-FAULTS = (BotoCoreError, ClientError)
-"""What any call of AWS may raise."""
+_AT_ONCE = 64 * layout.MIB  # what is larger is uploaded in parts …
+_PART = 16 * layout.MIB  # … of this size …
+_UPLOADS = 8  # … so many at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +38,25 @@ class Entry:
     modified: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is known of an object without its content."""
+
+    version: str
+    """Names exactly this content, for `Bucket.read`: a version id, or the ETag where the bucket
+    keeps no versions."""
+    etag: str
+    size: int
+    modified: datetime
+
+
 def client() -> "S3Client":
     """Make a client that fails within seconds, not minutes, where S3 is slow."""
     config = Config(
-        connect_timeout=2, read_timeout=10, retries={"mode": "standard", "max_attempts": 4}
+        connect_timeout=2,
+        read_timeout=10,
+        retries={"mode": "standard", "max_attempts": 4},
+        max_pool_connections=THREADS,
     )
     return boto3.client("s3", config=config)
 
@@ -48,17 +70,17 @@ class Bucket:
 
     def get(self, key: str) -> tuple[bytes, str]:
         """Return an object's content and its ETag; raises NotFoundError."""
-        with _explained(self.name, key):
+        with explained(self.name, key):
             answer = self.s3.get_object(Bucket=self.name, Key=key)
         return answer["Body"].read(), answer["ETag"]
 
     def get_if_changed(self, key: str, etag: str) -> tuple[bytes, str] | None:
         """Return an object unless its ETag is still the given one; raises NotFoundError."""
         try:
-            with _explained(self.name, key):
+            with explained(self.name, key):
                 answer = self.s3.get_object(Bucket=self.name, Key=key, IfNoneMatch=etag)
         except ClientError as error:
-            if _status(error) == 304:
+            if status(error) == 304:
                 return None
             raise
         return answer["Body"].read(), answer["ETag"]
@@ -68,9 +90,33 @@ class Bucket:
 
         Where the bucket keeps no versions, the id is the ETag. Raises NotFoundError.
         """
-        with _explained(self.name, key):
+        with explained(self.name, key):
             answer = self.s3.get_object(Bucket=self.name, Key=key)
-        return answer["Body"], answer.get("VersionId", answer["ETag"])  # type: ignore[return-value]
+        return answer["Body"], _version(answer)  # type: ignore[return-value]
+
+    def head(self, key: str) -> Head:
+        """Look an object up; raises NotFoundError."""
+        with explained(self.name, key):
+            found = self.s3.head_object(Bucket=self.name, Key=key)
+        return Head(_version(found), found["ETag"], found["ContentLength"], found["LastModified"])
+
+    def read(self, key: str, version: str, start: int = 0, end: int | None = None) -> IO[bytes]:
+        """Return a stream over the bytes [start, end) of exactly this version of an object.
+
+        Raises:
+            NotFoundError: that version is gone.
+            ConflictError: the bucket keeps no versions, and the object was written over.
+
+        """
+        if start == end:
+            return io.BytesIO()
+        # an ETag stands in quotation marks, a version id never does
+        of: Any = {"IfMatch": version} if version.startswith('"') else {"VersionId": version}
+        if start or end is not None:
+            of["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
+        with explained(self.name, key):
+            answer = self.s3.get_object(Bucket=self.name, Key=key, **of)
+        return answer["Body"]  # type: ignore[return-value]
 
     def put(self, key: str, content: bytes, content_type: str = "application/json") -> str:
         """Write an object and return its ETag."""
@@ -88,9 +134,91 @@ class Bucket:
         """Write an object from a file, in parts where it is large."""
         self.s3.upload_file(str(file), self.name, key, ExtraArgs={"ContentType": content_type})
 
+    def upload_if(self, key: str, file: Path, content_type: str, etag: str | None) -> str:
+        """Write an object from a file unless somebody was faster, in parts where it is large.
+
+        A write of our own of which the answer was lost may count as somebody else's: who is refused
+        looks at what is there now.
+
+        Args:
+            key: of the object.
+            file: its content.
+            content_type: of the content.
+            etag: what the object must still have; None: it must not be there yet.
+
+        Returns:
+            The new ETag.
+
+        Raises:
+            ConflictError: the object is no longer what it was, and is left as it is.
+
+        """
+        size = file.stat().st_size
+        if size <= _AT_ONCE:
+            with file.open("rb") as content, unchanged(self.name, key):
+                return self._put(key, content, content_type, **_condition(etag))
+
+        def cut(start: int) -> bytes:
+            with file.open("rb") as content:
+                content.seek(start)
+                return content.read(step)
+
+        step = layout.step(size, _PART)
+        contents = (partial(cut, start) for start in range(0, size, step))
+        return self._assemble(key, contents, content_type, etag, _UPLOADS)
+
+    def concatenate(
+        self, key: str, pieces: Sequence[str], content_type: str, etag: str | None
+    ) -> str:
+        """Put objects of this bucket together, in order, unless somebody was faster.
+
+        S3 itself copies the large ones; small ones pass through memory, 5 MiB at a time.
+
+        Args:
+            key: of the whole.
+            pieces: the keys of what it is made of, fewer than 10,000; they may be empty.
+            content_type: of the whole.
+            etag: as for `upload_if`.
+
+        Returns:
+            The new ETag.
+
+        Raises:
+            NotFoundError: a piece is not there.
+            ConflictError: the object is no longer what it was, and is left as it is; or a piece
+                changed meanwhile.
+
+        """
+
+        def look(piece: str) -> layout.Piece:
+            head = self.head(piece)
+            return layout.Piece(piece, head.etag, head.size)
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            parts = list(layout.parts(list(pool.map(look, pieces))))
+        if not parts or layout.size(parts[0]) < layout.SMALLEST_PART:
+            content = b"".join(map(self._gather, parts))
+            with unchanged(self.name, key):
+                return self._put(key, content, content_type, **_condition(etag))
+        contents = (
+            part[0] if part[0].size >= layout.SMALLEST_PART else partial(self._gather, part)
+            for part in parts
+        )
+        return self._assemble(key, contents, content_type, etag, THREADS)
+
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is fine."""
         self.s3.delete_object(Bucket=self.name, Key=key)
+
+    def delete_if(self, key: str, etag: str) -> None:
+        """Remove an object that must still have this ETag; one that is not there is fine.
+
+        Raises:
+            ConflictError: it has another by now, and is left as it is.
+
+        """
+        with suppress(NotFoundError), explained(self.name, key):
+            self.s3.delete_object(Bucket=self.name, Key=key, IfMatch=etag)
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """List the objects under a prefix, in order of their keys."""
@@ -108,26 +236,38 @@ class Bucket:
             for found in page.get("CommonPrefixes", ()):
                 yield found["Prefix"].removeprefix(prefix).rstrip("/")
 
-    def _put(self, key: str, content: bytes, content_type: str, **condition: Any) -> str:
-        with _explained(self.name, key):
+    def _put(
+        self, key: str, content: bytes | IO[bytes], content_type: str, **condition: Any
+    ) -> str:
+        with explained(self.name, key):
             answer = self.s3.put_object(
                 Bucket=self.name, Key=key, Body=content, ContentType=content_type, **condition
             )
         return answer["ETag"]
 
+    def _assemble(
+        self,
+        key: str,
+        contents: Iterable[Content],
+        content_type: str,
+        etag: str | None,
+        threads: int,
+    ) -> str:
+        where = (self.s3, self.name, key)
+        return Upload.write(*where, contents, content_type, _condition(etag), threads)
 
-@contextmanager
-def _explained(bucket: str, key: str) -> Iterator[None]:
-    """Turn the two refusals that callers reckon with into our own errors."""
-    try:
-        yield
-    except ClientError as error:
-        if _status(error) == 404 and error.response["Error"]["Code"] != "NoSuchBucket":
-            raise NotFoundError(f"s3://{bucket}/{key} does not exist") from error
-        if _status(error) in (409, 412):
-            raise ConflictError(f"s3://{bucket}/{key} was written by somebody else") from error
-        raise
+    def _gather(self, part: layout.Part) -> bytes:
+        """Read ranges into memory, and put them together."""
+        contents = (self.read(r.piece.key, r.piece.etag, r.start, r.end) for r in part)
+        return b"".join(content.read() for content in contents)
 
 
-def _status(error: ClientError) -> int:
-    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+def _condition(etag: str | None) -> Any:
+    """What a write demands of the object that is there: this ETag, or that there is none."""
+    return {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+
+
+def _version(answer: Any) -> str:
+    """Tell what names exactly this content: its version, or else its ETag."""
+    version: str = answer.get("VersionId", "null")  # null: put before versions were kept
+    return answer["ETag"] if version == "null" else version

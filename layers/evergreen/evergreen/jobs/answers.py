@@ -1,0 +1,68 @@
+"""What a scored row gains, and what those columns are called beside the user's own."""
+
+from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from evergreen.customers.values import folded
+from evergreen.models.answers import DIGITS, Risk, risk, will_churn
+
+ANSWERS = ("churn_probability", "will_churn", "risk", "model_version")
+"""The columns that a scored row gains, …"""
+REASONS = ("line", "reason")
+"""… and those of a rejected one."""
+
+_ASIDE = "evergreen_"
+
+
+def aside(names: Sequence[str], taken: Iterable[str]) -> tuple[str, ...]:
+    """Name columns of ours so that none is called like the user's: `risk` → `evergreen_risk`."""
+    others = {folded(name) for name in taken}
+    return tuple(_free(name, others) for name in names)
+
+
+def earlier(names: Sequence[str], columns: Sequence[str], fields: AbstractSet[str]) -> int:
+    """How many of the last columns are ours, from a scoring before: all of the names, or none."""
+    last = columns[-len(names) :]
+    ours = [*map(_unprefixed, last)] == [*names] and fields.isdisjoint(last)
+    return len(names) if ours else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is said of customers with the same probability."""
+
+    probability: str
+    """As it is printed, with a decimal point."""
+    will_churn: bool
+    risk: Risk
+
+
+class Answers(dict[int, Answer]):
+    """The answers at a threshold, by the probability in millionths."""
+
+    def __init__(self, threshold: float) -> None:
+        super().__init__()
+        self._threshold = threshold
+
+    def __missing__(self, millionths: int) -> Answer:
+        probability = millionths / 10**DIGITS
+        digits = f"{probability:.{DIGITS}f}".rstrip("0")
+        self[millionths] = Answer(
+            f"{digits}0" if digits.endswith(".") else digits,
+            will_churn(probability, self._threshold),
+            risk(probability, self._threshold),
+        )
+        return self[millionths]
+
+
+def _free(name: str, others: Collection[str]) -> str:
+    while folded(name) in others:
+        name = _ASIDE + name
+    return name
+
+
+def _unprefixed(column: str) -> str:
+    while column.startswith(_ASIDE):
+        column = column.removeprefix(_ASIDE)
+    return column
