@@ -198,6 +198,30 @@ def test_health_is_well_whatever_is_the_case(api: TestClient, champion: FakeCham
     assert api.get("/health").json() == {"status": "ok"}
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/health", "GET, HEAD"),
+        ("DELETE", "/docs/swagger-ui.css", "GET, HEAD"),
+        ("GET", "/predict", "POST"),
+        ("HEAD", "/predict/batch", "POST"),
+    ],
+)
+def test_what_is_not_allowed_says_what_is(
+    api: TestClient, method: str, path: str, allowed: str
+) -> None:
+    answer = api.request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/model", "/docs", "/openapi.json"])
+def test_head_is_get_without_a_body(api: TestClient, path: str) -> None:
+    whole, head = api.get(path), api.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers == whole.headers
+
+
 def test_ready_names_the_model(api: TestClient, model: Model) -> None:
     assert api.get("/ready").json() == {"status": "ready", "model_version": model.version}
 

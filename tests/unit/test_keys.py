@@ -8,11 +8,21 @@ from evergreen.store import keys
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 
-names = st.lists(
-    st.text("ab.- é", min_size=1, max_size=4).filter(lambda part: part not in (".", "..")),
-    min_size=1,
-    max_size=3,
-).map("/".join)
+# few letters, so that names are often alike but for a suffix, a slash or a capital
+stems = st.lists(
+    st.sampled_from(["a", "b", ".", "/", "é", "%2F", " ", "training/", "incoming/", ".summary"]),
+    max_size=4,
+).map("".join)
+suffixes = st.sampled_from([*keys.READABLE, ".CSV", ".Tsv", ".csv.GZ", ".JSONL"])
+readable = st.builds(
+    lambda stem, several: stem + "".join(several),
+    stems,
+    st.lists(suffixes, min_size=1, max_size=3),
+)
+others = st.builds(
+    str.__add__, stems, st.sampled_from(["", ".xlsx", ".csv.zip", ".reason.txt", ".summary.json"])
+)
+uploads = st.builds(str.__add__, st.sampled_from([keys.INCOMING, keys.TRAINING]), others | readable)
 
 
 def test_everything_has_its_place() -> None:
@@ -22,27 +32,81 @@ def test_everything_has_its_place() -> None:
     assert keys.drift_report(AT) == "drift/2026/01/02/20260102T030405Z.json"
 
 
-@pytest.mark.parametrize("name", ["customers", "north/customers", "a.b", "north.east/a"])
-def test_results_lie_as_the_upload_does(name: str) -> None:
-    upload = f"incoming/{name}.csv"
-    assert keys.scored(upload) == f"scored/{name}.csv"
-    assert keys.rejected(upload) == f"rejected/{name}.csv"
-    assert keys.score_summary(upload) == f"scored/{name}.summary.json"
+@pytest.mark.parametrize(
+    ("name", "summary"),
+    [
+        ("customers.csv", "customers.summary.json"),
+        ("north/customers.csv", "north/customers.summary.json"),
+        ("/customers.csv", "/customers.summary.json"),
+        ("a.b.csv", "a.b.summary.json"),
+        ("a.CSV", "a.CSV.summary.json"),
+        ("a.tsv", "a.tsv.summary.json"),
+        ("a.tsv.csv", "a.tsv.csv.summary.json"),
+        ("a.TSV.csv", "a.TSV.csv.summary.json"),
+        ("a.csv.csv", "a.csv.csv.summary.json"),
+        ("a.csv.gz", "a.csv.gz.summary.json"),
+        ("May report (1) 100%25 ü+b.csv", "May report (1) 100%25 ü+b.summary.json"),
+    ],
+)
+def test_results_lie_as_the_upload_does(name: str, summary: str) -> None:
+    upload = f"incoming/{name}"
+    assert keys.scored(upload) == f"scored/{name}"
+    assert keys.rejected(upload) == f"rejected/{name}"
+    assert keys.score_summary(upload) == f"scored/{summary}"
 
 
-@given(st.lists(names, min_size=2, max_size=2, unique=True))
+@pytest.mark.parametrize(
+    ("upload", "reason"),
+    [
+        ("incoming/a.xlsx", "rejected/a.xlsx.reason.txt"),
+        ("training/a.xlsx", "rejected/training/a.xlsx.reason.txt"),
+        ("incoming/training/a.xlsx", "rejected/incoming/training/a.xlsx.reason.txt"),
+    ],
+)
+def test_what_cannot_be_read_is_explained(upload: str, reason: str) -> None:
+    assert keys.explained(upload) == reason
+
+
+RESULTS = (keys.scored, keys.rejected, keys.score_summary, keys.explained)
+
+
+@given(st.lists(readable, min_size=2, max_size=2, unique=True))
 def test_two_uploads_never_share_a_result(two: list[str]) -> None:
-    made = [
-        key(f"incoming/{name}.csv")
-        for name in two
-        for key in (keys.scored, keys.rejected, keys.score_summary)
-    ]
-    assert len(set(made)) == 6
+    made = [key(f"incoming/{name}") for name in two for key in RESULTS]
+    assert len(set(made)) == 8
 
 
-def test_no_result_is_an_upload_or_labelled_history() -> None:
-    for key in (keys.scored, keys.rejected, keys.score_summary):
-        assert not key("incoming/a.csv").startswith((keys.INCOMING, keys.TRAINING))
+@given(readable, uploads)
+def test_an_explanation_is_never_another_uploads_result(one: str, other: str) -> None:
+    upload = f"incoming/{one}"
+    made = {key(upload) for key in RESULTS}
+    assert other == upload or keys.explained(other) not in made
+
+
+@given(st.lists(uploads, min_size=2, max_size=2, unique=True))
+def test_two_uploads_never_share_an_explanation(two: list[str]) -> None:
+    assert len({keys.explained(upload) for upload in two}) == 2
+
+
+@given(uploads)
+def test_no_result_is_an_upload_or_labelled_history(upload: str) -> None:
+    for key in RESULTS:
+        assert not key(upload).startswith((keys.INCOMING, keys.TRAINING, keys.SCORING))
+
+
+@pytest.mark.parametrize("letter", ["x", "ü"])
+def test_the_longest_names_have_results_of_their_own(letter: str) -> None:
+    names = [f"incoming/{letter * (1_000 // len(letter.encode()))}{i:011}.csv" for i in range(2)]
+    assert len(names[0].encode()) == 1_024
+    made = {key(name) for name in names for key in RESULTS}
+    assert len(made) == 8
+    assert max(len(key.encode()) for key in made) <= 1_024
+    assert keys.scored(names[0]) == names[0].replace("incoming", "scored")
+
+
+def test_a_job_has_a_place_of_its_own() -> None:
+    assert keys.score_job("abc") == "scoring/abc/"
+    assert keys.score_job_parts(keys.score_job("abc")) == "scoring/abc/parts.csv"
 
 
 @given(st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1)), st.timedeltas())

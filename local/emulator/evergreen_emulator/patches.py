@@ -1,13 +1,17 @@
 """Corrections to LocalStack 4.14.0."""
 
-from functools import partial
+from dataclasses import replace
+from functools import partial, wraps
 from typing import Any
+from urllib.parse import unquote
 
 
 def install() -> None:
     """Apply them; before LocalStack starts."""
     _listen_on_loopback_only()
     _update_aliases_in_place()
+    _tell_the_event_bus_raw_keys()
+    _delete_on_condition()
 
 
 def _listen_on_loopback_only() -> None:
@@ -43,3 +47,35 @@ def _update_aliases_in_place() -> None:
 
     LambdaAliasProvider.SCHEMA["createOnlyProperties"] = []
     LambdaAliasProvider.update = update
+
+
+def _tell_the_event_bus_raw_keys() -> None:
+    """LocalStack encodes an object's key for all receivers; S3 tells EventBridge the key itself."""
+    from localstack.services.s3.notifications import EventBridgeNotifier
+
+    payload = EventBridgeNotifier._get_event_payload
+
+    @wraps(payload)
+    def raw(context: Any, *rest: Any) -> Any:
+        return payload(replace(context, key_name=unquote(context.key_name)), *rest)
+
+    EventBridgeNotifier._get_event_payload = staticmethod(raw)
+
+
+def _delete_on_condition() -> None:
+    """LocalStack refuses DeleteObject with If-Match, which S3 knows since September 2025."""
+    from localstack.services.s3 import provider
+
+    delete = provider.S3Provider.delete_object
+
+    @wraps(delete)
+    def delete_object(
+        self: Any, context: Any, bucket: str, key: str, *rest: Any, **more: Any
+    ) -> Any:
+        etag = more.pop("if_match", None)
+        if etag:
+            _, found = self._get_cross_account_bucket(context, bucket)
+            provider.verify_object_equality_precondition_write(found, key, etag)
+        return delete(self, context, bucket, key, *rest, **more)
+
+    provider.S3Provider.delete_object = delete_object
