@@ -22,13 +22,13 @@ CONTAINERS := $(PYTHON) -m local.containers
 ENVIRONMENTS := .venv/.ready .tools/sam/.ready .tools/runtime/.ready .tools/emulator/.ready
 
 .PHONY: help demo stories up down logs models rollback promote sources release sam-local sam-invoke image image-run compose \
-	docker engine build deploy test test-unit lint format openapi bench calibrate simulate-gate simulate-stream locks clean
+	docker engine build deploy test test-unit lint format openapi bench calibrate simulate-gate simulate-stream simulate-leaks locks clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(ENVIRONMENTS) ## Run the whole loop on this machine, on our customers or on yours: DATA=file.csv [SCHEMA=file.json]
-	@$(PYTHON) -m local.demo demo --port $(PORT) --state $(STATE) $(if $(DATA),--data "$(DATA)") $(if $(SCHEMA),--schema "$(SCHEMA)")
+demo: $(ENVIRONMENTS) ## Run the whole loop on this machine, on our customers or on yours: DATA=file.csv [TARGET=column] [SCHEMA=file.json]
+	@$(PYTHON) -m local.demo demo --port $(PORT) --state $(STATE) $(if $(DATA),--data "$(DATA)") $(if $(TARGET),--target "$(TARGET)") $(if $(SCHEMA),--schema "$(SCHEMA)")
 
 stories: $(ENVIRONMENTS) ## Tell how it judges: a poisoned file, a rollback, a load test, a new field
 	@$(PYTHON) -m local.demo stories --port $(PORT) --state $(STATE)
@@ -122,6 +122,9 @@ simulate-gate: .venv/.ready ## Simulate what the gate lets through: honest files
 
 simulate-stream: .venv/.ready ## Simulate 60 weeks of the loop, against never learning and always
 	@$(PYTHON) -m tests.simulations.stream
+
+simulate-leaks: .venv/.ready ## Simulate good features taken for leaks, and leaks found
+	@$(PYTHON) -m tests.simulations.leakage
 
 # In this order: the layers agree with each other, and the developers' environment with both.
 LOCKS := local/uv local/sam local/runtime layers/serving layers/training local/image .

@@ -110,3 +110,8 @@ def test_other_texts_have_not() -> None:
 def test_folding_is_done_once_and_for_all(text: str) -> None:
     assert folded(folded(text)) == folded(text)
     assert folded(f" {text}\u00a0") == folded(text)
+
+
+def test_all_that_python_calls_a_space_is_one() -> None:
+    spaces = "".join(c for c in map(chr, range(sys.maxunicode + 1)) if c.isspace())
+    assert plain(f"{spaces}a{spaces}") == "a"

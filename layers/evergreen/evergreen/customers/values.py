@@ -7,7 +7,9 @@ counterparts: a value that was defused is read as the value that it was.
 import re
 from unicodedata import normalize
 
-_INVISIBLE = "\u180e\u200b\u200c\u200d\u2060\ufeff"  # of no width, the byte order mark among them
+_INVISIBLE = (  # of no width: joiners, marks of direction, soft hyphens, the byte order mark
+    "\xad\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff"
+)
 _BLANK = "".join(c for c in map(chr, range(0x3001)) if c.isspace()) + _INVISIBLE
 _EXECUTED = r"=+\-@\uff1d\uff0b\uff0d\uff20"  # as first character; those of full width as well
 _GUARDS = re.compile(rf"(?:[{_BLANK}]*+'(?=[\t\r]|[{_BLANK}]*+[{_EXECUTED}]))+")
