@@ -1,6 +1,7 @@
 """The drift check: whom it counts, how far back it looks, and that a repetition says the same."""
 
 import gzip
+import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,6 +16,8 @@ from evergreen.errors import CorruptModelError, NoModelError
 from evergreen.jobs import population
 from evergreen.jobs.monitoring import Check, check
 from evergreen.jobs.prediction import predict, records
+from evergreen.jobs.scoring import Scoring
+from evergreen.jobs.uploads import Uploads
 from evergreen.models import artifact
 from evergreen.models.artifact import Artifact
 from evergreen.models.model import Model
@@ -406,3 +409,22 @@ def test_records_are_read_in_the_order_of_their_hours(logs: Bucket, predictions:
     times = [found[0]["predicted_at"] for found in inference_log.read(logs, DAY, NOW)]
     assert times == sorted(times)
     assert len(times) == 3
+
+
+@pytest.mark.usefixtures("promoted")
+@pytest.mark.parametrize("form", [{}, {"sep": ";", "encoding": "utf-16"}])
+def test_customers_who_are_only_ever_scored_by_file_count(
+    registry: Registry, logs: Bucket, data: Bucket, model: Model, form: dict[str, Any]
+) -> None:
+    file = io.BytesIO()
+    shifted = customers(3_000, seed=5, shift=1).drop(columns="churned")
+    if form:  # as a spreadsheet writes it
+        shifted = shifted.assign(monthly_fee=shifted["monthly_fee"].str.replace(".", ","))
+    shifted.to_csv(file, index=False, **form)
+    data.put("incoming/march.csv", file.getvalue())
+    uploads = Uploads(data, lambda: model, lambda: NOW - HOUR, Scoring(data, logs), None)
+    summary = uploads.score("incoming/march.csv", lambda: 900.0)
+    assert summary and (summary.scored, summary.rejected) == (3_000, 0)
+    found = checked(registry, logs)
+    assert (found.report.verdict, found.report.customers) == ("drift", 3_000)
+    assert "monthly_fee" in found.report.drifted
