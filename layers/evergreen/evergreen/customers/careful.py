@@ -14,10 +14,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from evergreen.errors import TableError
+
 LIMIT = 131_072
 """The most characters of a cell, and of a record behind its first line."""
 LONGEST = 8 * LIMIT
 """The most bytes of a line; what is longer is not even kept."""
+
+_AHEAD = 1 << 25  # characters that are read on into further lines of a block, all in all
 
 ROWS = ("the row ", "the line ")
 """How all reasons begin that concern a record as a whole."""
@@ -81,11 +85,18 @@ class Careful:
         self.blank = 0
         self.left: int | None = None
         """The line at which the last record starts, if what is still to be read belongs to it."""
+        self._ahead = 0
         self._data, self._starts, self._ends = data, starts, ends
         self._delimiter, self._widths, self._beyond = delimiter, widths, beyond
 
     def all(self, plain: npt.NDArray[np.bool_]) -> None:
-        """Read each line that is not plain, and say which of the others are part of a record."""
+        """Read each line that is not plain, and say which of the others are part of a record.
+
+        Raises:
+            SeamError: the last record goes on beyond what follows the lines.
+            TableError: so many lines have an open quote that they can't be read in time.
+
+        """
         read = -1
         for line in np.flatnonzero(~plain).tolist():
             if line <= read:
@@ -147,10 +158,15 @@ class Careful:
     def _lines(self, line: int) -> Iterator[str]:
         """Yield lines from one on, as far as a record may go."""
         room = LIMIT
-        for number, text in enumerate(chain(self._own(line), self._more(line))):
-            room -= len(text) if number else 0
+        lines = chain(self._own(line), self._more(line))
+        yield next(lines)
+        for text in lines:
+            room -= len(text)
             if room < 0:
                 raise _TooLongError
+            self._ahead += len(text)
+            if self._ahead > _AHEAD:
+                raise TableError("quotes begin in many lines and end in none: is it a CSV?")
             yield text
 
     def _own(self, line: int) -> Iterator[str]:

@@ -176,7 +176,7 @@ class _Numbers:
 
 
 def plain_numbers(data: bytes, starts: Places, ends: Places, decimal: str) -> tuple[Floats, Mask]:
-    """Read numbers of digits, with a minus sign and a decimal sign between digits at the most.
+    """Read numbers of digits, with a minus sign and a decimal sign behind a digit at the most.
 
     Up to fifteen digits are an integer in float64, and so is the power of ten that they are divided
     by; thus each value is the float nearest to the number (Clinger, 1990).
@@ -211,9 +211,7 @@ def plain_numbers(data: bytes, starts: Places, ends: Places, decimal: str) -> tu
         digits[long] += more * _POWERS[below].astype(_U)
         fraction[long] = np.where(another, places + _U(8), fraction[long])
         valid[long] &= fine & ~(another & sign[long])
-    last = content[np.maximum(ends - 1, 0)]
     valid &= (first & _U(0xFF)) - _U(48) < 10
-    valid &= last - np.uint8(48) < 10
     values = digits.astype(np.float64) / _POWERS[fraction.astype(np.intp)]
     np.negative(values, out=values, where=negative)
     return values, plain & valid

@@ -117,7 +117,7 @@ class Layout:
             beyond: what follows a part.
 
         Raises:
-            TableError: it can't be unpacked.
+            TableError: it can't be unpacked, or its quotes make no sense.
             SeamError: a part ends within a record.
 
         """

@@ -95,7 +95,8 @@ def formats(columns: Mapping[str, Sequence[str]]) -> dict[str, NumberFormat]:
     """Return how each of a file's columns of numbers is written, where that is not plain.
 
     A cell that no usual format reads says nothing, and a column whose cells contradict each other
-    stays plain. Columns of digits only are written as the others are. Where a column can be read in two ways (`1,234`), the others of the file decide.
+    stays plain. Columns of digits only are written as the others are. Where a column can be read in
+    two ways (`1,234`), the others of the file decide.
 
     Args:
         columns: for each column of numbers some or all of its cells.

@@ -86,6 +86,7 @@ def blocks(
 
     Raises:
         SeamError: the last record goes on beyond the chunks.
+        TableError: so many lines have an open quote that they can't be read in time.
 
     """
     cut = _Cutter(ord(delimiter), width, width if needed is None else needed)

@@ -22,7 +22,7 @@ Batch = tuple[Object | Rejected, ...]
 
 
 class Objects:
-    """One file and the model that answers it; threads may share it."""
+    """One file and the model that answers it."""
 
     def __init__(self, model: Model, filed: Filed | None) -> None:
         """Prepare for a file; `filed` makes the records of the inference log, if there is one."""

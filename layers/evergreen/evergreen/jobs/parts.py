@@ -21,7 +21,7 @@ from typing import IO, Any, Self
 
 from evergreen.customers.layout import HEAD, Layout
 from evergreen.customers.records import LIMIT, SeamError
-from evergreen.errors import ConflictError, SupersededError
+from evergreen.errors import ConflictError, SupersededError, TableError
 from evergreen.jobs.claim import Claim
 from evergreen.jobs.filed import Filed
 from evergreen.jobs.sheet import Sheet, kept_columns
@@ -145,6 +145,9 @@ class PartScoring:
                 try:
                     batches = sheet.batches(counted, line=0, beyond=beyond)
                     totals = stream(sheet, batches, Results(good, bad, records.add))
+                except TableError as error:
+                    self._put(job, number, {"error": f"{error} (from byte {start:,} on)"})
+                    return
                 except SeamError as error:
                     reason = (
                         f"a quoted cell goes on beyond byte {end:,}, where it was cut ({error})"

@@ -22,7 +22,7 @@ from evergreen.models.model import Model
 
 
 class Sheet:
-    """One file and the model that answers it; threads may share it."""
+    """One file and the model that answers it."""
 
     def __init__(self, model: Model, layout: Layout, filed: Filed | None, kept: int) -> None:
         """Prepare for a file.
@@ -86,10 +86,11 @@ class Sheet:
         rows = np.flatnonzero(good)
         probabilities = rounded(self._model.probabilities(matrix[rows]))
         millionths = np.rint(probabilities * 10**DIGITS).astype(np.intp).tolist()
-        ends = map(self._end, millionths)
-        answered = b"".join(
-            chain.from_iterable(zip(self._lines.of(block, rows), ends, strict=True))
-        )
+        for new in set(millionths) - self._ends.keys():
+            self._ends[new] = self._end(new)
+        ends = map(self._ends.__getitem__, millionths)
+        lines = self._lines.of(block, rows)
+        answered = b"".join(chain.from_iterable(zip(lines, ends, strict=True)))
         refused = [
             Rejected(int(block.lines[row]), "; ".join(why), "") for row, why in reasons.items()
         ]
@@ -121,15 +122,13 @@ class Sheet:
         return "".join(map(self._lines.line, lines)).encode()
 
     def _end(self, millionths: int) -> bytes:
-        """Return what is put behind a line."""
-        if millionths not in self._ends:
-            answer = self._said[millionths]
-            decimals = {written.decimal for written in self._layout.formats.values()}
-            sign = "," if "," in decimals else "."
-            leaves = "true" if answer.will_churn else "false"
-            said = [answer.probability.replace(".", sign), leaves, answer.risk, self._model.version]
-            self._ends[millionths] = self._lines.line(["x", *said]).encode().removeprefix(b"x")
-        return self._ends[millionths]
+        """Return what is put behind the lines of customers with a probability."""
+        answer = self._said[millionths]
+        decimals = {written.decimal for written in self._layout.formats.values()}
+        probability = answer.probability.replace(".", "," if "," in decimals else ".")
+        leaves = "true" if answer.will_churn else "false"
+        cells = ["x", probability, leaves, answer.risk, self._model.version]
+        return self._lines.line(cells).encode().removeprefix(b"x")
 
 
 def kept_columns(layout: Layout, schema: Schema, head: bytes) -> int:

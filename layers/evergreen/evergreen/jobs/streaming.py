@@ -1,4 +1,4 @@
-"""Batches of rows, answered side by side and written in their order."""
+"""Batches of rows, answered and written one after the other, while the next is read."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -9,9 +9,7 @@ from typing import IO, Any, Protocol
 
 from evergreen.errors import OutOfTimeError
 
-THREADS = 2
-"""As many as ScoreFunction has processors; numpy works in both at a time."""
-
+_AHEAD = 2  # batches that are read while one is answered: S3 makes us wait, numpy does not
 
 @dataclass(frozen=True, slots=True)
 class Totals:
@@ -40,7 +38,7 @@ class Scored:
 
 
 class Answering(Protocol):
-    """A file of some kind and the model that answers it; threads may share it."""
+    """A file of some kind and the model that answers it."""
 
     def headers(self) -> tuple[bytes, bytes]:
         """Return what stands above the answered and the rejected rows."""
@@ -66,10 +64,12 @@ def stream(
     batches: Iterator[Any],
     results: Results,
     *,
-    threads: int = THREADS,
     in_time: Callable[[], bool] = lambda: True,
 ) -> Totals:
-    """Answer batch after batch, a few at a time, so that memory holds no more of them.
+    """Answer batch after batch; memory holds a few of them at a time.
+
+    One thread answers: a second one would only wait for Python's lock, which is held for most of
+    the time that it takes to answer.
 
     Raises:
         OutOfTimeError: `in_time` said so.
@@ -86,11 +86,11 @@ def stream(
         results.records(some.records)
         totals += some.totals
 
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(1) as pool:
         try:
             for batch in batches:
                 answers.append(pool.submit(answering.score, batch))
-                if len(answers) > threads:
+                if len(answers) > _AHEAD:
                     write()
                 if not in_time():
                     raise OutOfTimeError(totals.scored + totals.rejected)
