@@ -11,6 +11,7 @@ from evergreen.errors import OutOfTimeError
 
 _AHEAD = 2  # batches that are read while one is answered: S3 makes us wait, numpy does not
 
+
 @dataclass(frozen=True, slots=True)
 class Totals:
     """How many rows there were, and what became of them."""
