@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from local.demo.customers import customers
+from local.demo.source import SCHEMAS
 from local.demo.stack import ROOT
 
 from .conftest import free_port
@@ -45,7 +46,14 @@ def test_the_story_holds_on_a_real_table_and_leaves_the_api_running(
     telco: Path, state: Path
 ) -> None:
     told = subprocess.run(
-        ["make", "demo", f"DATA={telco.resolve()}", f"STATE={state}", f"PORT={free_port()}"],
+        [
+            "make",
+            "demo",
+            f"DATA={telco.resolve()}",
+            "TARGET=Churn",
+            f"STATE={state}",
+            f"PORT={free_port()}",
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -114,9 +122,9 @@ def test_a_taken_port_is_named(state: Path) -> None:
     ("content", "told"),
     [
         (None, "does not exist"),
-        ("tenure,Churn\n1,2\n", "fits none of the schemas"),
-        ("drop:churned", "the header lacks churned"),
-        ("drop:contract", "fits none of the schemas"),
+        ("tenure,Churn\n1,2\n", "give TARGET="),
+        ("drop:churned", "give TARGET="),
+        ("schema:contract", "the header lacks contract"),
         ("cell:contract", "line 4, column 'contract': expected one of 'monthly'"),
         ("cell:churned", "line 4, column 'churned': expected one of 'yes', 'no', got '?'"),
     ],
@@ -128,14 +136,15 @@ def test_a_table_that_cannot_be_used_is_told_in_one_line(
     if content and ":" in content:
         what, column = content.split(":")
         frame = customers(300, seed=1)
-        if what == "drop":
+        if what in ("drop", "schema"):
             frame = frame.drop(columns=column)
         else:
             frame.loc[2, column] = "?"
         frame.to_csv(file, index=False)
     elif content:
         file.write_text(content)
-    failed = demo("--data", file, "--port", free_port(), "--state", tmp_path / "state")
+    schema = ("--schema", SCHEMAS / "customers.json") if "schema" in str(content) else ()
+    failed = demo("--data", file, *schema, "--port", free_port(), "--state", tmp_path / "state")
     assert failed.returncode == 1
     assert told in failed.stdout
     assert len(failed.stdout.strip().splitlines()) == 1

@@ -109,8 +109,8 @@ def test_an_upload_that_is_no_table_is_explained(deployed: Deployed) -> None:
     key = f"{keys.INCOMING}picture.csv"
     deployed.bucket("data").put(key, b"\x89PNG\x00\xff\xfe", "text/csv")
     summary = json.loads(eventually(lambda: _read(deployed, keys.score_summary(key))))
-    assert "binary" in summary["error"]
-    assert b"binary" in deployed.bucket("data").get(keys.rejected(key))[0]
+    assert "picture" in summary["error"]
+    assert b"picture" in deployed.bucket("data").get(keys.rejected(key))[0]
 
 
 def test_drift_reports_are_kept(deployed: Deployed) -> None:

@@ -14,7 +14,7 @@ from .conftest import require
 
 PARTS = (
     *("PredictFunction", "ScoreFunction", "DriftFunction", "RetrainFunction"),
-    *("EvergreenLayer", "ServingLayer", "TrainingLayer"),
+    *("EvergreenLayer", "ServingLayer", "TrainingLayer", "ScoreMachine"),
 )
 
 

@@ -2,7 +2,8 @@
 
     python transform.py template.yaml LOGICAL_ID=S3_URI ... → the transformed template as JSON
 
-Each LOGICAL_ID is a function's or a layer's, and S3_URI is where `sam deploy` would have put it.
+Each LOGICAL_ID is a function's, a layer's or a state machine's, and S3_URI is where `sam deploy`
+would have put it.
 """
 
 import json
@@ -11,6 +12,11 @@ from pathlib import Path
 
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
+
+PLACES = {
+    "AWS::Serverless::LayerVersion": "ContentUri",
+    "AWS::Serverless::StateMachine": "DefinitionUri",
+}
 
 
 class NoPolicies:
@@ -25,6 +31,5 @@ template = yaml_parse(Path(sys.argv[1]).read_text())
 for argument in sys.argv[2:]:
     name, uri = argument.split("=")
     resource = template["Resources"][name]
-    layer = resource["Type"] == "AWS::Serverless::LayerVersion"
-    resource["Properties"]["ContentUri" if layer else "CodeUri"] = uri
+    resource["Properties"][PLACES.get(resource["Type"], "CodeUri")] = uri
 json.dump(transform(template, {}, NoPolicies()), sys.stdout)

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from evergreen.errors import ConflictError, NotFoundError
-from evergreen.store import layout, s3
+from evergreen.store import ranges, s3
 from evergreen.store.s3 import Bucket
 
 from .conftest import Emulator, eventually
 
 CSV = "text/csv"
-LARGE = b"0123456789abcdef" * (layout.SMALLEST_PART // 8)  # two parts, or a part to copy
+LARGE = b"0123456789abcdef" * (ranges.SMALLEST_PART // 8)  # two parts, or a part to copy
 
 
 @pytest.fixture
@@ -72,8 +72,8 @@ def test_an_object_is_removed_if_it_is_still_what_it_was(store: Bucket) -> None:
 def test_files_are_written_where_nobody_was_faster(
     store: Bucket, content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3, "_AT_ONCE", layout.SMALLEST_PART)
-    monkeypatch.setattr(s3, "_PART", layout.SMALLEST_PART)
+    monkeypatch.setattr(s3, "_AT_ONCE", ranges.SMALLEST_PART)
+    monkeypatch.setattr(s3, "_PART", ranges.SMALLEST_PART)
     file = tmp_path / "file"
     file.write_bytes(content)
     key = f"a/{len(content)}"

@@ -9,12 +9,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from evergreen.errors import ConflictError, NotFoundError
-from evergreen.store import layout, s3
+from evergreen.store import ranges, s3
 from evergreen.store.s3 import Bucket
 
 from .conftest import bucket
 
-MIB = layout.MIB
+MIB = ranges.MIB
 CSV = "text/csv"
 
 
@@ -26,8 +26,8 @@ def store(request: pytest.FixtureRequest) -> Bucket:
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is larger than 5 MiB goes up in parts of that size."""
-    monkeypatch.setattr(s3, "_AT_ONCE", layout.SMALLEST_PART)
-    monkeypatch.setattr(s3, "_PART", layout.SMALLEST_PART)
+    monkeypatch.setattr(s3, "_AT_ONCE", ranges.SMALLEST_PART)
+    monkeypatch.setattr(s3, "_PART", ranges.SMALLEST_PART)
 
 
 @pytest.fixture

@@ -233,3 +233,14 @@ def test_a_stated_decimal_comma_survives_the_demo(tmp_path: Path) -> None:
         History.join([again], [0]).labelled(found.schema),
     )
     assert (of_demo.matrix == of_file.matrix).all()
+
+
+def test_a_file_without_outcomes_is_checked_as_one_to_score(
+    run: Run, tmp_path: Path, fields: Path
+) -> None:
+    (tmp_path / "f.csv").write_text("fee,plan,age\n1,a,2\n2,b,3\n")
+    code, told, _ = run("check", "f.csv", "--schema", fields.name)
+    assert (code, "2 of 2 rows fit" in told) == (0, True)
+    assert "no column 'left': it can be scored, not learned from" in told
+    _, told, _ = run("check", "f.csv", "--schema", fields.name, "--json")
+    assert json.loads(told)["lacking_for_training"] == ["left"]

@@ -259,7 +259,7 @@ def test_another_encoding_is_refused_with_the_line_that_shows_it(content: bytes,
         (random.Random(1).randbytes(5_000), "binary data"),
         (random.Random(2).randbytes(200), "binary data"),
         (bytes(100), "binary data"),
-        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x03\xe8", "binary data"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x03\xe8", "a picture"),
     ],
 )
 def test_what_is_no_text_is_called_what_it_looks_like(content: bytes, kind: str) -> None:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.customers import careful, records
-from evergreen.customers.careful import LIMIT, LONGEST, Rejected
-from evergreen.customers.records import Block, SeamError, blocks
+from evergreen.customers.careful import LIMIT, LONGEST, Rejected, SeamError
+from evergreen.customers.records import Block, blocks
 from evergreen.errors import TableError
 
 Grid = list[list[str]]

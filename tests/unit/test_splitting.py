@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evergreen.customers.careful import SeamError
 from evergreen.customers.dialect import Dialect
-from evergreen.customers.records import Block, SeamError, blocks
+from evergreen.customers.records import Block, blocks
 from evergreen.jobs import splitting
 from evergreen.jobs.splitting import cuts, manifest
 

@@ -83,14 +83,16 @@ def check(
     schema: Annotated[Path, typer.Option(help="The schema that the file should fit.")],
     json: Json = False,
 ) -> None:
-    """Say whether every row of a file of labelled customers fits a schema, and what does not."""
+    """Say whether every row of a file of customers fits a schema, and what does not."""
     parsed = read_schema(schema)
     with _busy(f"Reading {file}") as tell:
-        table = read(file, parsed)
+        table = read(file, parsed, labelled=False)
         tell(f"Checking {len(table.lines):,} rows")
         problems = list(_problems(table, parsed))
     wrong = {problem.row for problem in problems}
     absent = [name for name in parsed.feature_names if name not in table.columns]
+    needed = (parsed.target, *parsed.primary_key)
+    unlabelled = [name for name in needed if name not in table.columns]
     rejected = [{"line": bad.line, "reason": bad.reason} for bad in table.rejected]
     fine = len(table.lines) - len(wrong)
     fits = not wrong and not rejected
@@ -99,12 +101,17 @@ def check(
             {"line": table.lines[p.row], "field": p.field, "message": p.message} for p in problems
         ]
         told = {"fits": fits, "fine": fine, "absent": absent, "problems": listed}
+        told["lacking_for_training"] = unlabelled
         print(_as_text(told | _of(table) | {"rejected": rejected}), end="")
     else:
         for line in _dialect(table):
             console.print(line, highlight=False)
         for name in absent:
             console.print(f"no column {name!r}: it counts as missing", highlight=False)
+        for name in unlabelled:
+            console.print(
+                f"no column {name!r}: it can be scored, not learned from", highlight=False
+            )
         _show(table, problems)
         mark = "[green]✓[/]" if fits else "[red]✗[/]"
         total = len(table.lines) + len(rejected)
@@ -113,9 +120,9 @@ def check(
         raise typer.Exit(1)
 
 
-def read(file: Path, schema: Schema | None = None) -> Table:
+def read(file: Path, schema: Schema | None = None, *, labelled: bool = True) -> Table:
     """Read a table, by a schema or as it stands; raises InputError."""
-    return Table.read(_content(file), str(file), schema)
+    return Table.read(_content(file), str(file), schema, labelled=labelled)
 
 
 def read_schema(file: Path) -> Schema:
@@ -171,7 +178,9 @@ def _problems(table: Table, schema: Schema) -> Iterator[Problem]:
     for start in range(0, len(table.lines), _CHUNK):
         columns = {name: cells[start : start + _CHUNK] for name, cells in table.columns.items()}
         rows = len(table.lines[start : start + _CHUNK])
-        found = [*schema.encode(columns, rows).problems, *schema.labels(columns[schema.target])[1]]
+        found = schema.encode(columns, rows).problems
+        if schema.target in columns:
+            found += schema.labels(columns[schema.target])[1]
         for problem in sorted(found, key=lambda problem: problem.row):
             yield problem._replace(row=start + problem.row)
 

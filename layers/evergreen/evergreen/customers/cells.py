@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from evergreen.customers.careful import Places
 from evergreen.customers.features import Categorical, Numeric
-from evergreen.customers.records import Block, Places
+from evergreen.customers.records import Block
 from evergreen.customers.schema import Encoded, Schema
 from evergreen.errors import Problem
 

@@ -33,6 +33,8 @@ _OTHERS = (
     (b"\x1f\x8b", "a gzip file", "give it a name that ends in .csv.gz"),
     (b"%PDF-", "a PDF", _SAVE),
     (b"PAR1\x15", "a Parquet file", _SAVE),
+    (b"\x89PNG", "a picture", _SAVE),
+    (b"\xff\xd8\xff", "a picture", _SAVE),
 )
 
 _CONTROLS = bytes({*range(0x20)} - {*b"\t\n\r"})

@@ -11,12 +11,15 @@ from itertools import chain
 
 import numpy as np
 
-from evergreen.customers.careful import LIMIT as LIMIT
-from evergreen.customers.careful import LONGEST, Careful, is_text
-from evergreen.customers.careful import ROWS as ROWS
-from evergreen.customers.careful import Places as Places
-from evergreen.customers.careful import Rejected as Rejected
-from evergreen.customers.careful import SeamError as SeamError
+from evergreen.customers.careful import (
+    LIMIT,
+    LONGEST,
+    Careful,
+    Places,
+    Rejected,
+    SeamError,
+    is_text,
+)
 
 BLOCK = 1 << 20
 """So many bytes are cut at once, or more where a record is longer."""

@@ -7,12 +7,12 @@ from itertools import batched
 from typing import Any, Self
 
 from evergreen.customers import files
+from evergreen.customers.careful import Rejected
 from evergreen.customers.dialect import Dialect
 from evergreen.customers.header import Header, match
 from evergreen.customers.json_lines import Object, objects
 from evergreen.customers.layout import HEAD, Layout
 from evergreen.customers.numbers import NumberFormat
-from evergreen.customers.records import Rejected
 from evergreen.customers.schema import Schema
 from evergreen.customers.values import plain
 from evergreen.errors import TableError
@@ -40,18 +40,21 @@ class Table:
     """What each column of the file is; None for JSON lines."""
 
     @classmethod
-    def read(cls, content: bytes, name: str, schema: Schema | None = None) -> Self:
+    def read(
+        cls, content: bytes, name: str, schema: Schema | None = None, *, labelled: bool = True
+    ) -> Self:
         """Read a whole file.
 
         Args:
             content: its bytes.
             name: says of which kind it is, and is in the messages.
-            schema: whose labelled customers are in it; columns of optional features may be absent.
-                Without a schema, the names and all cells are as they stand, but trimmed names.
+            schema: whose customers are in it; columns of optional features may be absent. Without a
+                schema, all cells are as they stand, and the names but for spaces around them.
+            labelled: whether the target and the primary key must be there, as for learning.
 
         Raises:
-            TableError: it is of no readable kind, can't be read as a table, or lacks the target,
-                the primary key or a required feature.
+            TableError: it is of no readable kind, can't be read as a table, or lacks a field that
+                must be there.
 
         """
         kind = files.kind(name)
@@ -60,19 +63,15 @@ class Table:
         try:
             stream = files.unpacked(io.BytesIO(content), kind)
             text = content if not kind.gzipped else b"".join(iter(lambda: files.read(stream), b""))
-            return cls(name, **(_json if kind.json else _delimited)(text, schema))
+            beside = (schema.target, *schema.primary_key) if schema and labelled else ()
+            return cls(name, **(_json if kind.json else _delimited)(text, schema, beside))
         except TableError as error:
             raise TableError(f"{name}: {error}") from None
 
 
-def _required(schema: Schema | None) -> tuple[str, ...]:
-    """Return the fields that a labelled table must have beside the features."""
-    return (schema.target, *schema.primary_key) if schema else ()
-
-
-def _delimited(content: bytes, schema: Schema | None) -> dict[str, Any]:
+def _delimited(content: bytes, schema: Schema | None, beside: tuple[str, ...]) -> dict[str, Any]:
     head, complete = content[:HEAD], len(content) <= HEAD
-    layout = Layout.of(head, complete=complete, schema=schema, beside=_required(schema))
+    layout = Layout.of(head, complete=complete, schema=schema, beside=beside)
     columns: dict[str, list[str]] = {name: [] for name in layout.columns}
     lines: list[int] = []
     rejected: list[Rejected] = []
@@ -100,7 +99,7 @@ def _as_json(written: NumberFormat, cell: str) -> str:
     return written.normal(plain(cell)) or cell
 
 
-def _json(content: bytes, schema: Schema | None) -> dict[str, Any]:
+def _json(content: bytes, schema: Schema | None, beside: tuple[str, ...]) -> dict[str, Any]:
     columns: dict[str, list[object]] = {}
     lines: list[int] = []
     rejected: list[Rejected] = []
@@ -116,6 +115,6 @@ def _json(content: bytes, schema: Schema | None) -> dict[str, Any]:
     if not lines:
         raise TableError("there is no JSON object in it")
     if schema:
-        names = match([*columns], schema, *_required(schema)).names
+        names = match([*columns], schema, *beside).names
         columns = dict(zip(names, columns.values(), strict=True))
     return {"columns": columns, "lines": lines, "rejected": rejected}

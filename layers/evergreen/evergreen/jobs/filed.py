@@ -13,8 +13,9 @@ from typing import Any
 
 import orjson
 
+from evergreen.customers.careful import Places
 from evergreen.customers.numbers import NumberFormat
-from evergreen.customers.records import Block, Places
+from evergreen.customers.records import Block
 from evergreen.customers.schema import Schema
 from evergreen.customers.values import plain
 from evergreen.jobs.prediction import KEPT_FIELDS, KEPT_LENGTH, kept

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from evergreen.customers.careful import Places
 from evergreen.customers.layout import Layout
-from evergreen.customers.records import Block, Places
+from evergreen.customers.records import Block
 from evergreen.customers.values import defused
 
 _SHOWN = 1_000  # characters of a row that is too long to be given back

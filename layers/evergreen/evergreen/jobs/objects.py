@@ -8,8 +8,8 @@ from typing import IO, Any
 import numpy as np
 import orjson
 
+from evergreen.customers.careful import ROWS, Rejected
 from evergreen.customers.json_lines import Object, objects
-from evergreen.customers.records import ROWS, Rejected
 from evergreen.jobs.answers import ANSWERS, REASONS, Answers, aside, earlier
 from evergreen.jobs.filed import Filed
 from evergreen.jobs.streaming import Scored, Totals

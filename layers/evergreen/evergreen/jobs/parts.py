@@ -19,8 +19,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any, Self
 
+from evergreen.customers.careful import LIMIT, SeamError
 from evergreen.customers.layout import HEAD, Layout
-from evergreen.customers.records import LIMIT, SeamError
 from evergreen.errors import ConflictError, SupersededError, TableError
 from evergreen.jobs.claim import Claim
 from evergreen.jobs.filed import Filed

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from evergreen.customers.careful import ROWS, Rejected
 from evergreen.customers.cells import Encoder
 from evergreen.customers.files import Readable
 from evergreen.customers.layout import HEAD, Layout
-from evergreen.customers.records import ROWS, Block, Rejected
+from evergreen.customers.records import Block
 from evergreen.customers.schema import Schema
 from evergreen.customers.values import plain
 from evergreen.jobs.answers import ANSWERS, REASONS, Answers, aside, earlier

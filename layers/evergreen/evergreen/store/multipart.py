@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evergreen.store.layout import Range
+from evergreen.store.ranges import Range
 from evergreen.store.refusals import FAULTS, explained, unchanged
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ type Content = Range | Callable[[], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class MultipartUpload:
     """One multipart upload, made and ended by `write`."""
 
     s3: "S3Client"

@@ -15,16 +15,16 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from evergreen.errors import NotFoundError
-from evergreen.store import layout
-from evergreen.store.multipart import THREADS, Content, Upload
+from evergreen.store import ranges
+from evergreen.store.multipart import THREADS, Content, MultipartUpload
 from evergreen.store.refusals import FAULTS as FAULTS
 from evergreen.store.refusals import explained, status, unchanged
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_AT_ONCE = 64 * layout.MIB  # what is larger is uploaded in parts …
-_PART = 16 * layout.MIB  # … of this size …
+_AT_ONCE = 64 * ranges.MIB  # what is larger is uploaded in parts …
+_PART = 16 * ranges.MIB  # … of this size …
 _UPLOADS = 8  # … so many at once
 
 
@@ -163,7 +163,7 @@ class Bucket:
                 content.seek(start)
                 return content.read(step)
 
-        step = layout.step(size, _PART)
+        step = ranges.step(size, _PART)
         contents = (partial(cut, start) for start in range(0, size, step))
         return self._assemble(key, contents, content_type, etag, _UPLOADS)
 
@@ -190,18 +190,18 @@ class Bucket:
 
         """
 
-        def look(piece: str) -> layout.Piece:
+        def look(piece: str) -> ranges.Piece:
             head = self.head(piece)
-            return layout.Piece(piece, head.etag, head.size)
+            return ranges.Piece(piece, head.etag, head.size)
 
         with ThreadPoolExecutor(THREADS) as pool:
-            parts = list(layout.parts(list(pool.map(look, pieces))))
-        if not parts or layout.size(parts[0]) < layout.SMALLEST_PART:
+            parts = list(ranges.parts(list(pool.map(look, pieces))))
+        if not parts or ranges.size(parts[0]) < ranges.SMALLEST_PART:
             content = b"".join(map(self._gather, parts))
             with unchanged(self.name, key):
                 return self._put(key, content, content_type, **_condition(etag))
         contents = (
-            part[0] if part[0].size >= layout.SMALLEST_PART else partial(self._gather, part)
+            part[0] if part[0].size >= ranges.SMALLEST_PART else partial(self._gather, part)
             for part in parts
         )
         return self._assemble(key, contents, content_type, etag, THREADS)
@@ -254,9 +254,9 @@ class Bucket:
         threads: int,
     ) -> str:
         where = (self.s3, self.name, key)
-        return Upload.write(*where, contents, content_type, _condition(etag), threads)
+        return MultipartUpload.write(*where, contents, content_type, _condition(etag), threads)
 
-    def _gather(self, part: layout.Part) -> bytes:
+    def _gather(self, part: ranges.Part) -> bytes:
         """Read ranges into memory, and put them together."""
         contents = (self.read(r.piece.key, r.piece.etag, r.start, r.end) for r in part)
         return b"".join(content.read() for content in contents)
