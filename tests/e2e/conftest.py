@@ -24,6 +24,7 @@ from local.demo.stack import ROOT, TOOLS, Emulator, Outputs, build, deploy
 from local.demo.story import Story
 
 LATENCIES = pytest.StashKey[list[str]]()
+EARLY = "incoming/early.csv"
 
 
 def require(condition: object, missing: str) -> None:
@@ -83,8 +84,14 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 
 @pytest.fixture(scope="session")
 def told(deployed: Deployed) -> Story:
-    """The demo's story, on generated customers, told to its end."""
-    story = Story(Console(), deployed.doors, source.find(None, None))
+    """The demo's story, on generated customers, told to its end.
+
+    A file that was put in before there was any model waits meanwhile.
+    """
+    customers = source.find(None, None)
+    early = customers.ordinary(20, seed=40).to_csv(index=False).encode()
+    deployed.bucket("data").put(EARLY, early, "text/csv")
+    story = Story(Console(), deployed.doors, customers)
     story.tell()
     return story
 

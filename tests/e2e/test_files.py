@@ -15,7 +15,7 @@ import pytest
 from evergreen.store import keys
 from local.demo.story import Story
 
-from .conftest import Deployed
+from .conftest import EARLY, Deployed
 
 ROWS = 20
 
@@ -163,6 +163,16 @@ def test_a_file_that_is_no_table_is_explained(
     key = f"{keys.INCOMING}{name}"
     where = keys.rejected(key) if name.endswith(".csv") else keys.explained(key)
     assert _found(deployed, where)
+
+
+def test_a_file_that_came_before_the_first_model_has_waited_for_it(
+    deployed: Deployed, told: Story
+) -> None:
+    summary = json.loads(_found(deployed, keys.score_summary(EARLY)))
+    first = min(entry.key for entry in deployed.bucket("model").list(keys.PROMOTIONS))
+    assert (summary["status"], summary["scored"]) == ("scored", 20)
+    assert summary["model_version"] in first
+    assert not list(deployed.bucket("data").list(keys.WAITING))
 
 
 def test_results_can_be_put_in_again(deployed: Deployed, uploaded: pd.DataFrame) -> None:
