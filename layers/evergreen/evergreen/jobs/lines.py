@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evergreen.customers.careful import Places
+from evergreen.customers.cells import plain_numbers
 from evergreen.customers.layout import Layout
 from evergreen.customers.records import Block
 from evergreen.customers.values import defused
@@ -41,8 +42,8 @@ class Lines:
 
     def of(self, block: Block, rows: Places) -> list[bytes]:
         """Return rows of a block, each without its line end."""
-        data, last = block.data, block.raw[rows, self._kept - 1]
-        places = zip(block.records[rows].tolist(), last.tolist(), strict=True)
+        data, first, last = block.data, block.records[rows], block.raw[rows, self._kept - 1]
+        places = zip(first.tolist(), np.maximum(first, last).tolist(), strict=True)
         lines = [data[start:end] for start, end in places]
         for place in np.flatnonzero((last < 0) | self._executed(block)[rows]).tolist():
             written = self.line(self.cells(block, int(rows[place])))
@@ -78,9 +79,12 @@ class Lines:
                 starts += padded
                 first = content[starts]
         rows, columns = np.nonzero(_STARTS[first] & (starts < ends))
+        starts, ends = block.starts[rows, columns], ends[rows, columns]
+        numbers = plain_numbers(block.data, starts, ends, ".")[1]
+        numbers |= plain_numbers(block.data, starts, ends, ",")[1]
         found = np.zeros(len(block), np.bool_)
-        begin, end = block.starts[rows, columns].tolist(), ends[rows, columns].tolist()
-        for row, a, b in zip(rows.tolist(), begin, end, strict=True):
+        for place in np.flatnonzero(~numbers).tolist():
+            row, a, b = rows[place], starts[place], ends[place]
             cell = block.data[a:b].decode()
             found[row] |= defused(cell) != cell
         return found
