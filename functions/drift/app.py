@@ -25,7 +25,7 @@ logger = Logger(service="evergreen")  # all loggers of the package are below it
 def wiring() -> tuple[Settings, Buckets, Events]:
     """The settings, the buckets, and the event bus."""
     settings = Settings.read(os.environ)
-    return settings, Buckets.of(settings), Events.connect()
+    return settings, Buckets.of(settings), Events.connect(settings.stack)
 
 
 @logger.inject_lambda_context
@@ -46,13 +46,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return {"verdict": "no_model", "detail": str(error)}
     key = keys.drift_report(now)
     buckets.logs.put(key, json.dumps(found.as_dict(), indent=2).encode())
-    measure(found)
+    measure(found, settings.stack)
     if found.report.verdict == "drift":
         announce(events, found, buckets.logs.name, key)
     return {**found.as_dict(), "report": f"s3://{buckets.logs.name}/{key}"}
 
 
-def measure(found: Check) -> None:
+def measure(found: Check, stack: str) -> None:
     """Publish the drifted share as a metric, where there is one to tell."""
     if found.report.drifted_share is None:
         return
@@ -63,6 +63,7 @@ def measure(found: Check) -> None:
         namespace="Evergreen",
     ) as metric:
         metric.add_dimension("service", "drift")
+        metric.add_dimension("stack", stack)
 
 
 def announce(events: Events, found: Check, bucket: str, key: str) -> None:

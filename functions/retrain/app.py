@@ -3,6 +3,7 @@
 import os
 from datetime import UTC, datetime
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from aws_lambda_powertools import Logger, single_metric
@@ -20,6 +21,7 @@ TRIGGERS: dict[str, Trigger] = {
     "Object Deleted": "upload",
     "Scheduled Event": "upload",  # learns from uploads that a cool-down left waiting
 }
+FILES = 100  # so many are told in an event, which is to stay small; the bucket says it of all
 
 logger = Logger(service="evergreen")  # all loggers of the package are below it
 
@@ -35,7 +37,7 @@ def wiring() -> tuple[Retraining, Events]:
         cooldown=settings.retrain_cooldown,
         thresholds=settings.drift_thresholds,
     )
-    return retraining, Events.connect()
+    return retraining, Events.connect(settings.stack)
 
 
 @logger.inject_lambda_context
@@ -43,7 +45,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Run one training, if there is reason to; an event of no known type asks for one by hand."""
     retraining, events = wiring()
     trigger = TRIGGERS.get(event.get("detail-type", ""), "manual")
-    outcome = retraining.run(trigger, datetime.now(UTC))
+    outcome = retraining.run(trigger, datetime.now(UTC), context.aws_request_id)
     logger.info("retraining", extra={"trigger": trigger, **outcome.as_dict()})
     tell(events, outcome, event.get("detail") or {})
     return outcome.as_dict()
@@ -56,19 +58,21 @@ def tell(events: Events, outcome: Outcome, drift: dict[str, Any]) -> None:
     if outcome.status == "labels_wanted":
         wanted = {name: drift.get(name) for name in ("model_version", "drifted", "kinds", "report")}
         events.publish("Labels Wanted", {"reason": outcome.reason, **wanted})
-        count("LabelsWanted")
-    if outcome.set_aside:
-        events.publish("Source Set Aside", {"files": outcome.set_aside})
-        count("SourcesSetAside", len(outcome.set_aside))
+        count(events, "LabelsWanted")
+    for kind, files in (("Set Aside", outcome.set_aside), ("Refused", outcome.refused)):
+        if files:
+            events.publish(f"Source {kind}", {"files": dict(islice(files.items(), FILES))})
+            count(events, f"Sources{kind.replace(' ', '')}", len(files))
     if outcome.status == "waits":
         waiting = {"model_version": outcome.version, "reason": outcome.reason}
         events.publish("Promotion Wanted", waiting)
-        count("PromotionsWanted")
+        count(events, "PromotionsWanted")
 
 
-def count(name: str, value: int = 1) -> None:
+def count(events: Events, name: str, value: int = 1) -> None:
     """Publish a metric."""
     with single_metric(
         name=name, unit=MetricUnit.Count, value=value, namespace="Evergreen"
     ) as metric:
         metric.add_dimension("service", "retrain")
+        metric.add_dimension("stack", events.stack)

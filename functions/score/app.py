@@ -43,7 +43,7 @@ def wiring() -> tuple[Uploads, PartScoring, Events]:
         whole=Scoring(buckets.data, buckets.logs),
         in_parts=in_parts if settings.score_machine else None,
     )
-    return uploads, in_parts, Events.connect()
+    return uploads, in_parts, Events.connect(settings.stack)
 
 
 @logger.inject_lambda_context

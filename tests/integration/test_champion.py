@@ -218,3 +218,55 @@ def test_a_sound_champion_costs_one_look_at_each_of_its_files(
     files = (keys.MANIFEST, *artifact.CHAMPION, *artifact.FASTER)
     expected = [keys.model_file(promoted.version, name) for name in files]
     assert sorted(asked) == sorted([keys.POINTER, *expected])
+
+
+def test_the_latest_moves_are_read_again_only_after_another(
+    champion: Champion,
+    registry: Registry,
+    version: Artifact,
+    promoted: Pointer,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reads: list[int] = []
+    latest = Registry.latest
+    monkeypatch.setattr(
+        Registry, "latest", lambda self, count: reads.append(count) or latest(self, count)
+    )
+    champion.model()
+    assert champion.moves(2) == champion.moves(2) == [promoted.move]
+    publish(registry, version, "b")
+    moved = registry.promote("b", seen=promoted, reason="better")
+    clock.now += 60
+    champion.model()
+    assert champion.moves(2) == champion.moves(2) == [moved.move, promoted.move]
+    assert reads == [2, 2]
+
+
+def test_moves_are_not_held_before_the_one_that_is_served_is_among_them(
+    champion: Champion, registry: Registry, promoted: Pointer
+) -> None:
+    champion.model()
+    registry.bucket.delete(promoted.move.key)  # its mover is between its two writes
+    assert champion.moves(2) == []
+    registry.bucket.put(promoted.move.key, promoted.move.to_bytes())
+    assert champion.moves(2) == [promoted.move]
+
+
+def test_a_look_goes_another_way_than_the_first_load(
+    registry: Registry, version: Artifact, promoted: Pointer, clock: Clock
+) -> None:
+    ways: list[Registry] = []
+
+    def glance() -> Registry:
+        ways.append(Registry(registry.bucket))
+        return ways[-1]
+
+    champion = Champion(registry, timedelta(seconds=60), clock, glance)
+    champion.model()
+    assert ways == []
+    publish(registry, version, "b")
+    registry.promote("b", seen=promoted, reason="better")
+    clock.now += 60
+    assert champion.model().version == "b"
+    assert len(ways) == 1

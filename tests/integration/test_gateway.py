@@ -100,20 +100,35 @@ def test_a_body_in_base64_is_read(ask: Ask, frame: pd.DataFrame, schema: Schema)
     assert ask("POST", "/predict", body, isBase64Encoded=True)["statusCode"] == 200
 
 
-def test_a_fault_of_ours_is_a_problem_and_in_the_log(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, app: ModuleType, ask: Ask
+def test_a_fault_of_ours_is_a_problem_and_once_in_the_log_without_its_words(
+    app: ModuleType,
+    ask: Ask,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    customer = "Ms Secret"
+
     def fail() -> None:
-        raise RuntimeError("secret")
+        try:
+            raise KeyError(customer)
+        except KeyError as error:
+            raise RuntimeError(f"no number: {customer}") from error
 
     monkeypatch.setattr(app.champion(), "model", fail)
     answer = ask("GET", "/ready")
     assert answer["statusCode"] == 500
     assert answer["headers"]["content-type"] == "application/problem+json"
     assert json.loads(answer["body"])["title"] == "Internal Server Error"
-    assert "secret" not in answer["body"] and "Traceback" not in answer["body"]
-    (line,) = (json.loads(line) for line in capsys.readouterr().out.splitlines())
-    assert line["level"] == "ERROR" and "RuntimeError: secret" in line["exception"]
+    assert "Traceback" not in answer["body"]
+    written = capsys.readouterr().out
+    assert customer not in answer["body"] + written + caplog.text
+    (line,) = map(json.loads, written.splitlines())
+    assert (line["level"], line["message"]) == ("ERROR", "a request failed: RuntimeError")
+    cause, fault = line["exception"].split("\n\n")
+    assert "in fail" in cause and cause.endswith("KeyError")
+    assert "in ready" in fault and fault.endswith("RuntimeError")
+    assert {record.name for record in caplog.records} <= {"evergreen.api"}
 
 
 @pytest.mark.usefixtures("promoted")
@@ -140,6 +155,52 @@ def test_a_new_model_is_served_and_described_without_a_restart(
     )
     moves = json.loads(ask("GET", "/model")["body"])["promotions"]
     assert [move["version"] for move in moves] == ["newer", promoted.version]
+
+
+@pytest.mark.usefixtures("promoted")
+def test_head_and_what_is_not_allowed_are_answered_as_without_a_gateway(ask: Ask) -> None:
+    for path in ("/health", "/ready"):
+        assert ask("HEAD", path)["statusCode"] == 200
+    refused = ask("DELETE", "/health")
+    assert (refused["statusCode"], refused["headers"]["allow"]) == (405, "GET, HEAD")
+    assert json.loads(refused["body"])["status"] == 405
+
+
+PINGS: list[Any] = [
+    {},
+    {"warmup": True},
+    [],
+    None,
+    "ping",
+    {"version": "0", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}},
+    {"Records": []},
+    {"requestContext": {}},
+    {"httpMethod": "GET", "path": "/health"},
+]
+
+
+@pytest.mark.parametrize("ping", PINGS, ids=str)
+def test_what_is_no_request_keeps_the_model_warm(
+    app: ModuleType, models: Bucket, promoted: Pointer, ask: Ask, ping: Any
+) -> None:
+    assert app.handler(ping, Context()) == {"status": "ok"}
+    models.delete(keys.model_file(promoted.version, artifact.ONNX))
+    assert ask("GET", "/ready")["statusCode"] == 200
+
+
+def test_a_ping_before_the_first_model_is_harmless(app: ModuleType) -> None:
+    assert app.handler({"warmup": True}, Context()) == {"status": "ok"}
+
+
+def test_a_request_in_the_second_format_is_answered(app: ModuleType) -> None:
+    request = {
+        "version": "2.0",
+        "rawPath": "/health",
+        "rawQueryString": "",
+        "headers": {"host": "example.com"},
+        "requestContext": {"http": {"method": "GET", "path": "/health", "sourceIp": "192.0.2.1"}},
+    }
+    assert app.handler(request, Context())["body"] == '{"status":"ok"}'
 
 
 def test_a_version_whose_bucket_is_gone_is_no_model(ask: Ask) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from evergreen.customers.schema import Schema
 from evergreen.models.artifact import Artifact
-from evergreen.store import keys
+from evergreen.store import keys, lock
 from evergreen.store.events import Events
 from evergreen.store.registry import Pointer, Registry
 from evergreen.store.s3 import Bucket
@@ -55,6 +55,7 @@ def function(
     for name, value in (("DATA", data), ("MODEL", models), ("LOG", logs)):
         monkeypatch.setenv(f"EVERGREEN_{name}_BUCKET", value.name)
     monkeypatch.setenv("EVERGREEN_LOG_STREAM", "no-such-stream")
+    monkeypatch.setenv("EVERGREEN_STACK", "ours")
 
     def load(name: str) -> ModuleType:
         monkeypatch.syspath_prepend(ROOT / "functions" / name)
@@ -167,6 +168,12 @@ def log_predictions(
     logs.put(f"{keys.inference_hour(at)}part", content)
 
 
+def metrics(capsys: pytest.CaptureFixture[str], name: str) -> list[dict[str, Any]]:
+    """The metrics of a name that were published."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line]
+    return [line for line in lines if name in line]
+
+
 class FakeBus:
     def __init__(self, failed: int = 0) -> None:
         self.failed, self.entries = failed, []  # type: ignore[var-annotated]
@@ -178,7 +185,7 @@ class FakeBus:
 
 def wired_to(app: ModuleType, bus: FakeBus) -> ModuleType:
     settings, buckets, _ = app.wiring()
-    events = Events(bus)  # type: ignore[arg-type]
+    events = Events(bus, settings.stack)  # type: ignore[arg-type]
     app.wiring = lambda: (settings, buckets, events)  # type: ignore[attr-defined]
     return app
 
@@ -208,10 +215,13 @@ def test_drift_is_reported_announced_and_measured(
     (entry,) = bus.entries
     assert (entry["Source"], entry["DetailType"]) == ("evergreen", "Drift Detected")
     detail = json.loads(entry["Detail"])
+    assert detail["stack"] == "ours"
     assert "contract" in detail["drifted"]
     assert any(kind.startswith("contract = monthly: ") for kind in detail["kinds"])
     assert detail["report"]["key"] == "drift/2026/01/02/20260102T030405Z.json"
-    assert '"DriftedShare":[' in capsys.readouterr().out.replace(" ", "")
+    (metric,) = metrics(capsys, "DriftedShare")
+    assert (metric["service"], metric["stack"]) == ("drift", "ours")
+    assert metric["DriftedShare"] == [report["drifted_share"]]
 
 
 def test_no_drift_is_reported_and_not_announced(
@@ -287,8 +297,9 @@ def told(bus: FakeBus) -> dict[str, Any]:
 
 
 def retrain_wired_to(app: ModuleType, bus: FakeBus) -> ModuleType:
-    retraining, _ = app.wiring()
-    app.wiring = lambda: (retraining, Events(bus))  # type: ignore[attr-defined, arg-type]
+    retraining, connected = app.wiring()
+    events = Events(bus, connected.stack)  # type: ignore[arg-type]
+    app.wiring = lambda: (retraining, events)  # type: ignore[attr-defined]
     return app
 
 
@@ -304,7 +315,8 @@ def test_drift_without_new_labels_asks_for_them_by_the_kinds_of_customers(
     detail = told(bus)["Labels Wanted"]
     assert detail["kinds"] == sample["detail"]["kinds"]
     assert learned.version in detail["reason"]
-    assert '"LabelsWanted":[1.0]' in capsys.readouterr().out.replace(" ", "")
+    (metric,) = metrics(capsys, "LabelsWanted")
+    assert (metric["stack"], metric["LabelsWanted"]) == ("ours", [1.0])
 
 
 def test_a_suspicious_file_is_told_by_name(
@@ -318,7 +330,49 @@ def test_a_suspicious_file_is_told_by_name(
     app = retrain_wired_to(function("retrain"), bus)
     assert app.handler({}, Context())["status"] == "set_aside"
     assert told(bus)["Source Set Aside"]["files"].keys() == {"training/swapped.csv"}
-    assert '"SourcesSetAside":[1.0]' in capsys.readouterr().out.replace(" ", "")
+    (metric,) = metrics(capsys, "SourcesSetAside")
+    assert metric["SourcesSetAside"] == [1.0]
+
+
+def test_files_that_cannot_be_learned_from_are_told_by_name(
+    function: Callable[[str], ModuleType],
+    data: Bucket,
+    learned: Pointer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("one", "two"):
+        data.put(f"training/{name}.csv", b"a,b\n1,2\n")
+    bus = FakeBus()
+    app = retrain_wired_to(function("retrain"), bus)
+    assert app.handler({}, Context())["status"] == "refused"
+    files = told(bus)["Source Refused"]["files"]
+    assert files.keys() == {"training/one.csv", "training/two.csv"}
+    assert files["training/one.csv"].startswith("training/one.csv: the header lacks")
+    (metric,) = metrics(capsys, "SourcesRefused")
+    assert metric["SourcesRefused"] == [2.0]
+
+
+def test_a_retry_goes_on_though_the_run_before_it_left_the_lock(
+    function: Callable[[str], ModuleType], models: Bucket, learned: Pointer
+) -> None:
+    now = datetime.now(UTC)
+    left = lock.Note(Context.aws_request_id, now, now + timedelta(minutes=15))
+    models.put(keys.RETRAIN_LOCK, left.to_bytes())
+    app = retrain_wired_to(function("retrain"), FakeBus())
+    assert "nothing new" in app.handler(event("schedule"), Context())["reason"]
+
+
+@pytest.mark.usefixtures("in_bucket")
+def test_a_promotion_that_the_bus_did_not_take_is_told_by_the_retry(
+    function: Callable[[str], ModuleType], models: Bucket
+) -> None:
+    app = function("retrain")
+    with pytest.raises(RuntimeError, match="InternalFailure"):
+        retrain_wired_to(app, FakeBus(failed=1)).handler(event("schedule"), Context())
+    bus = FakeBus()
+    outcome = retrain_wired_to(app, bus).handler(event("schedule"), Context())
+    assert told(bus)["Model Promoted"] == {"stack": "ours", "model_version": outcome["version"]}
+    assert Registry(models).pointer().version == outcome["version"]
 
 
 def test_a_version_that_waits_for_a_person_is_told(
@@ -329,6 +383,7 @@ def test_a_version_that_waits_for_a_person_is_told(
     outcome = retrain_wired_to(function("retrain"), bus).handler({}, Context())
     assert outcome["status"] == "waits"
     assert told(bus)["Promotion Wanted"] == {
+        "stack": "ours",
         "model_version": outcome["version"],
         "reason": outcome["reason"],
     }

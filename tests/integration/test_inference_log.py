@@ -3,6 +3,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -48,10 +49,11 @@ class FakeFirehose:
         return {"FailedPutCount": len(Records[plan:]), "RequestResponses": responses}
 
 
-def ship(firehose: FakeFirehose, records: list[Record]) -> list[bytes]:
+def ship(firehose: FakeFirehose, records: list[Record], patience: float = 60) -> list[bytes]:
     """Ship records and return those that were not delivered."""
     undelivered: list[bytes] = []
-    Shipper(firehose, "s", undelivered.extend).ship(records)  # type: ignore[arg-type]
+    shipper = Shipper(firehose, "s", undelivered.extend, patience, pause=0)  # type: ignore[arg-type]
+    shipper.ship(records)
     return undelivered
 
 
@@ -99,12 +101,57 @@ def test_where_firehose_is_down_every_record_is_handed_on(fault: Exception) -> N
 @given(
     st.integers(0, 1_300),
     st.lists(st.one_of(st.integers(0, 500), st.sampled_from([AWAY, THROTTLED])), max_size=8),
+    st.sampled_from([0.0, 0.001, 60.0]),
 )
-def test_every_record_ends_in_one_place(count: int, plan: list[int | Exception]) -> None:
+def test_every_record_ends_in_one_place(
+    count: int, plan: list[int | Exception], patience: float
+) -> None:
     firehose = FakeFirehose(plan)
-    undelivered = ship(firehose, [record(n) for n in range(count)])
+    undelivered = ship(firehose, [record(n) for n in range(count)], patience)
     ended = Counter(orjson.loads(line)["prediction_id"] for line in [*firehose.lines, *undelivered])
     assert ended == Counter(str(n) for n in range(count))
+
+
+def test_a_record_beyond_the_limit_is_handed_on_alone() -> None:
+    firehose = FakeFirehose([])
+    (line,) = ship(firehose, [record(0), record(1, size=1_024_000), record(2)])
+    assert orjson.loads(line)["prediction_id"] == "1"
+    assert [orjson.loads(line)["prediction_id"] for line in firehose.lines] == ["0", "2"]
+
+
+def test_a_record_at_the_limit_is_sent() -> None:
+    room = 1_024_000 - len(orjson.dumps(record(0)) + b"\n")
+    firehose = FakeFirehose([])
+    assert ship(firehose, [record(0, size=room)]) == []
+    assert [len(line) for line in firehose.lines] == [1_024_000]
+    assert len(ship(FakeFirehose([]), [record(0, size=room + 1)])) == 1
+
+
+class SlowFirehose(FakeFirehose):
+    """Takes two seconds for each call, of a clock of its own."""
+
+    now = 0.0
+
+    def put_record_batch(self, **call: Any) -> dict[str, Any]:
+        self.now += 2
+        return super().put_record_batch(**call)
+
+
+@pytest.mark.parametrize(("first", "delivered"), [(500, 500), (200, 200), (AWAY, 0)])
+def test_when_its_time_is_over_no_other_call_is_begun(
+    first: int | Exception, delivered: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    firehose = SlowFirehose([first])
+    monkeypatch.setattr(inference_log, "time", SimpleNamespace(monotonic=lambda: firehose.now))
+    undelivered = ship(firehose, [record(n) for n in range(1_500)], patience=2)
+    assert firehose.calls == [500]
+    assert (len(firehose.lines), len(undelivered)) == (delivered, 1_500 - delivered)
+
+
+def test_why_firehose_took_nothing_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    ship(FakeFirehose([AWAY, THROTTLED]), [record(1)])
+    assert [r.levelno for r in caplog.records] == [logging.WARNING] * 2
+    assert "ThrottlingException" in caplog.text
 
 
 def put(logs: Bucket, at: datetime, content: bytes, name: str = "o") -> None:

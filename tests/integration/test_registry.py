@@ -119,6 +119,23 @@ def test_rolling_back_is_one_more_move(
     ]
 
 
+def test_the_latest_moves_are_read_at_once_and_no_others(
+    registry: Registry, version: Artifact, promoted: Pointer
+) -> None:
+    seen = promoted
+    for name in "bcde":
+        registry.publish(another(version, name).manifest, version.files)
+        seen = registry.promote(name, seen=seen, reason="better")
+    registry.bucket.put(registry.pointer().move.key, b"nonsense")
+    calls: list[str] = []
+    registry.bucket.s3.meta.events.register(
+        "before-call.s3", lambda model, **_: calls.append(model.name)
+    )
+    assert [move.version for move in registry.latest(3)] == ["d", "c"]
+    assert sorted(calls) == ["GetObject"] * 3 + ["ListObjectsV2"]
+    assert len(registry.latest(9)) == 4
+
+
 def test_the_history_is_whole_though_a_mover_died_before_writing_it(
     registry: Registry, version: Artifact, promoted: Pointer
 ) -> None:

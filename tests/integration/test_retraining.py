@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -6,7 +7,6 @@ import pandas as pd
 import pytest
 
 from evergreen.customers.schema import Schema
-from evergreen.errors import InputError
 from evergreen.jobs.history import History, Sources
 from evergreen.jobs.retraining import Retraining
 from evergreen.jobs.stewardship import Stewardship
@@ -204,26 +204,30 @@ def test_a_file_that_is_no_history_is_named_and_nothing_changes(
     message: str,
 ) -> None:
     data.put(f"{keys.TRAINING}broken.csv", content)
-    with pytest.raises(InputError) as raised:
-        retraining.run("drift", LATER)
-    assert message in str(raised.value)
+    outcome = retraining.run("drift", LATER)
+    assert (outcome.status, outcome.refused.keys()) == ("refused", {"training/broken.csv"})
+    assert message in outcome.reason
     assert registry.pointer().version == learned.version
     explained = data.get("rejected/training/broken.csv.reason.txt")[0].decode()
     assert message in explained
     data.delete(f"{keys.TRAINING}broken.csv")
-    assert "nothing new" in retraining.run("upload", LATER).reason  # so the lock is free
+    assert "nothing new" in retraining.run("upload", LATER).reason
 
 
 @pytest.mark.usefixtures("in_bucket")
 def test_a_cell_that_does_not_fit_is_named_by_file_row_and_column(
-    retraining: Retraining, data: Bucket
+    retraining: Retraining, registry: Registry, data: Bucket
 ) -> None:
     frame = changed(300)
     frame.loc[[4, 9], "contract"] = "eternal"
     put_history(data, "new", frame)
+    outcome = retraining.run("upload", NOW)
+    assert outcome.status == "promoted"
     message = r"training/new\.csv, line 6, column 'contract': expected one of .* \(and 1 more\)"
-    with pytest.raises(InputError, match=message):
-        retraining.run("upload", NOW)
+    assert re.fullmatch(message, outcome.refused["training/new.csv"])
+    manifest = registry.manifest(str(outcome.version))
+    assert "training/new.csv" not in manifest.sources
+    assert manifest.warnings[0].startswith("training/new.csv is not learned from: training/new.csv")
 
 
 def test_a_fingerprint_is_of_the_content_and_not_of_the_time(

@@ -19,7 +19,8 @@ def test_what_is_not_set_has_the_defaults_of_the_class() -> None:
 
 def test_what_is_set_is_read() -> None:
     environ = ENVIRON | {"EVERGREEN_DRIFT_ALPHA": "0.01", "EVERGREEN_RETRAIN_COOLDOWN_HOURS": "0.5"}
-    settings = Settings.read(environ)
+    settings = Settings.read(environ | {"EVERGREEN_STACK": "ours"})
+    assert settings.stack == "ours"
     assert settings.drift_thresholds.alpha == 0.01
     assert settings.retrain_cooldown == timedelta(minutes=30)
 

@@ -4,7 +4,7 @@ EvergreenError
 ├── InputError          something handed in can't be used; the message says what and how to mend it
 │   ├── SchemaError     … a schema document
 │   ├── TableError      … a table as a whole
-│   ├── SourceError     … a labelled file; `key` says which
+│   ├── SourceError     … labelled files; `reasons` names each and what is wrong with it
 │   └── InvalidRows     … single customers; `problems` names each row and field
 ├── OutOfTimeError      the function's time is over before its work is done
 ├── SettingsError       an environment variable is missing or unusable
@@ -17,7 +17,7 @@ EvergreenError
     └── SupersededError … because there is something newer
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -38,11 +38,11 @@ class TableError(InputError):
 
 
 class SourceError(InputError):
-    """A labelled file can't be learned from."""
+    """Labelled files can't be learned from; `reasons` says of each key why."""
 
-    def __init__(self, key: str, message: str) -> None:
-        self.key = key
-        super().__init__(message)
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        self.reasons = dict(reasons)
+        super().__init__("; ".join(self.reasons.values()))
 
 
 class Problem(NamedTuple):

@@ -30,6 +30,8 @@ class Settings:
     model_bucket: str
     log_bucket: str
     log_stream: str
+    stack: str = ""
+    """The name of the deployment, which events and metrics carry."""
     model_refresh: timedelta = timedelta(seconds=60)
     drift_thresholds: Thresholds = Thresholds()
     drift_window: timedelta = timedelta(hours=24)
@@ -53,6 +55,7 @@ class Settings:
             model_bucket=_text(environ, "MODEL_BUCKET"),
             log_bucket=_text(environ, "LOG_BUCKET"),
             log_stream=_text(environ, "LOG_STREAM"),
+            stack=environ.get("EVERGREEN_STACK", ""),
             model_refresh=timedelta(seconds=_number(environ, "MODEL_REFRESH_SECONDS", 60)),
             drift_thresholds=Thresholds(
                 alpha=_number(environ, "DRIFT_ALPHA", 1e-5, high=1),

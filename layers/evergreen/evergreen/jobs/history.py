@@ -76,6 +76,10 @@ class Sources:
         left = (s for s in self.found if s.key == schema or s.etag not in etags)
         return replace(self, found=tuple(left))
 
+    def apart_from(self, names: Collection[str]) -> "Sources":
+        """Leave out labelled files by their keys."""
+        return replace(self, found=tuple(s for s in self.found if s.key not in names))
+
     @property
     def etags(self) -> dict[str, str]:
         """The ETag of each key."""
@@ -126,19 +130,22 @@ class History:
         """Read the labelled files.
 
         Raises:
-            SourceError: one is no table of the schema's customers, or more than `SPOILT` of its
-                rows can't be read.
+            SourceError: some are no tables of the schema's customers, or more than `SPOILT` of
+                their rows can't be read.
 
         """
-        tables = []
+        tables, refused = [], {}
         for key in sources.tables:
             try:
                 table = Table.read(bucket.get(key)[0], key, schema)
             except TableError as error:
-                raise SourceError(key, str(error)) from None
+                refused[key] = str(error)
+                continue
             if len(table.rejected) > SPOILT * len(table.lines):
-                raise SourceError(key, f"{_unread(table)}, too many to learn from the rest")
+                refused[key] = f"{_unread(table)}, too many to learn from the rest"
             tables.append(table)
+        if refused:
+            raise SourceError(refused)
         return cls.join(tables, sources.arrivals)
 
     @classmethod
@@ -181,8 +188,8 @@ class History:
             known: what the champion knew; without one, every customer is fresh.
 
         Raises:
-            SourceError: a row does not fit; the message names file, line, column and what was
-                expected.
+            SourceError: rows do not fit; the message names of each file the first one's line and
+                column, and what was expected.
             InputError: the primary key does not tell customers apart.
 
         """
@@ -243,17 +250,20 @@ class History:
             problems += [problem._replace(row=start + problem.row) for problem in wrong]
         churned, unlabelled = schema.labels(self.columns[schema.target])
         if wrong_ones := [*problems, *unlabelled]:
-            file = self.files[self.source[wrong_ones[0].row]]
-            raise SourceError(file, self._explain(wrong_ones))
+            raise SourceError(self._explain(wrong_ones))
         return np.concatenate([np.empty((0, len(schema.features)), np.float32), *parts]), churned
 
-    def _explain(self, problems: list[Problem]) -> str:
-        first = problems[0]
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        return (
-            f"{self.files[self.source[first.row]]}, line {self.line[first.row]}, column"
-            f" {first.field!r}: {first.message}{more}"
-        )
+    def _explain(self, problems: Iterable[Problem]) -> dict[str, str]:
+        """Say of each file that has problems which is the first, and how many there are."""
+        of_file: dict[str, list[Problem]] = {}
+        for problem in problems:
+            of_file.setdefault(self.files[self.source[problem.row]], []).append(problem)
+        reasons = {}
+        for file, found in of_file.items():
+            first, more = found[0], f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            where = f"{file}, line {self.line[first.row]}, column {first.field!r}"
+            reasons[file] = f"{where}: {first.message}{more}"
+        return reasons
 
     def _absent(self, schema: Schema) -> Iterable[str]:
         """Say which optional columns a file lacks."""

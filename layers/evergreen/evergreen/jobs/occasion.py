@@ -1,15 +1,16 @@
 """Whether a trigger is reason enough to train."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import takewhile
-from typing import Literal
+from typing import Literal, Self
 
 from evergreen.errors import CorruptModelError, NotFoundError
 from evergreen.jobs.cohort import RECENT, Cohort
+from evergreen.jobs.failures import Failures
 from evergreen.jobs.gate import GROWTH, Gate
 from evergreen.jobs.history import Sources
 from evergreen.models.artifact import Manifest
@@ -30,6 +31,12 @@ class Occasion:
     sources: Sources
     champion: Pointer | None
     registry: Registry
+    failures: Failures
+    """What failed on these files before."""
+    released: Collection[str] = ()
+    """The ETags of files that a person lets be learned from, whatever the gate thinks of them."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """The files that can't be learned from, and are not among `sources`, each with the reason."""
 
     @property
     def parent(self) -> str | None:
@@ -40,6 +47,21 @@ class Occasion:
         """Whether the champion has learned from this very data."""
         serving = self._serving
         return serving is not None and serving.fingerprint == self.sources.fingerprint
+
+    def without(self, etags: Collection[str]) -> Self:
+        """Leave out files that are set aside."""
+        return replace(self, sources=self.sources.without(etags))
+
+    def refuse(self, reasons: Mapping[str, str]) -> Self:
+        """Leave out files that can't be learned from."""
+        refused = {**self.refused, **reasons}
+        return replace(self, sources=self.sources.apart_from(reasons), refused=refused)
+
+    def unlearns(self, names: Iterable[str]) -> bool:
+        """Whether the champion has learned from files of these names, or that can't be told."""
+        serving = self._serving
+        known = serving.sources if serving else self.sources.etags if self.parent else {}
+        return any(name in known for name in names)
 
     def judged(self) -> Manifest | None:
         """Find the challenger made of this very data that was judged against this champion."""

@@ -4,15 +4,18 @@ A trigger says that there may be something to learn. Nothing is trained where th
 learned from this very data, where a challenger made of it was judged against this champion, where
 the same kind of trigger has trained within the cool-down, or where an upload brings more of the
 same and the champion holds. The data stays in the bucket, and a later trigger looks again (a
-schedule is one). Files that contradict all that is known are set aside. One training runs at a
-time. A challenger that may not serve is published with the reason, not promoted.
+schedule is one). Files that contradict all that is known are set aside, files that can't be read
+are refused, and the others are learned from. What fails on this very data fails once, and is told
+as before then. One training runs at a time. A challenger that may not serve is published with the
+reason, not promoted.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
+from uuid import uuid4
 
 import numpy as np
 import onnx
@@ -25,11 +28,14 @@ from evergreen.errors import (
     BusyError,
     ConflictError,
     CorruptModelError,
+    InputError,
     NoModelError,
     NotFoundError,
+    ParityError,
     SourceError,
 )
 from evergreen.jobs.cohort import Cohort
+from evergreen.jobs.failures import Failures
 from evergreen.jobs.gate import Decision, Gate
 from evergreen.jobs.history import History, Sources
 from evergreen.jobs.occasion import Occasion, Trigger
@@ -44,7 +50,8 @@ from evergreen.store.registry import Pointer, Registry
 from evergreen.store.s3 import Bucket
 from evergreen.store.set_aside import SetAside
 
-Status = Literal["promoted", "kept", "waits", "set_aside", "labels_wanted", "skipped"]
+LeftOut = Literal["set_aside", "refused"]
+Status = Literal["promoted", "kept", "waits", LeftOut, "labels_wanted", "skipped"]
 
 _TIME_LIMIT = timedelta(minutes=15)  # Lambda's own; a lock older than that was left behind
 
@@ -57,12 +64,15 @@ class Outcome:
 
     status: Status
     """`waits`: trained, and for a person to promote. `set_aside`: all that was new is suspicious.
+    `refused`: all that was new can't be read, or does not fit the schema.
     `labels_wanted`: customers have drifted, and there is nothing, or too little, to learn from."""
     reason: str
     version: str | None = None
     metrics: dict[str, Any] | None = None
     set_aside: dict[str, str] = field(default_factory=dict)
     """The files that were found suspicious in this run, each with the reason."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """The files that were found in this run not to be fit to learn from, each with the reason."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the outcome as the function answers it."""
@@ -81,32 +91,39 @@ class Retraining:
     patience: timedelta = timedelta(seconds=20)
     """How long to wait for another trigger's run, which as a rule only finds nothing to do."""
 
-    def run(self, trigger: Trigger, now: datetime) -> Outcome:
+    def run(self, trigger: Trigger, now: datetime, request: str = "") -> Outcome:
         """Train, compare and promote, where there is reason to.
+
+        Args:
+            trigger: what asked for it.
+            now: the time.
+            request: a name that this run shares with its repetitions, and with nothing else. A
+                repetition goes on at once where the run was killed, and tells what that could not.
 
         Raises:
             InputError: the labelled data or its schema can't be used.
             ParityError: the model could not be exported faithfully.
+            BusyError: another training is running, and this one was asked for by hand. For others
+                there is a next look: uploads are looked at every hour, drift at the next check.
 
         """
+        request = request or uuid4().hex
+        bucket, patience = self.registry.bucket, self.patience
         try:
-            owner = f"a training of {now:%c}"
-            with lock.hold(
-                self.registry.bucket, keys.RETRAIN_LOCK, owner, _TIME_LIMIT, self.patience
-            ):
-                return self._run(trigger, now)
+            with lock.hold(bucket, keys.RETRAIN_LOCK, request, _TIME_LIMIT, patience) as since:
+                return self._run(trigger, now, request, since)
         except BusyError as error:
-            return Outcome("skipped", f"another training is running: {error}")
-        except SourceError as error:
-            self._explain(error.key, str(error))
-            raise
+            if trigger == "manual":
+                raise
+            after = "what it has not seen is learned from at the next look"
+            return Outcome("skipped", f"another training is running, {after}: {error}")
 
     @property
     def set_aside(self) -> SetAside:
         """The files that are not learned from."""
         return SetAside(self.registry.bucket)
 
-    def _run(self, trigger: Trigger, now: datetime) -> Outcome:
+    def _run(self, trigger: Trigger, now: datetime, request: str, since: datetime) -> Outcome:
         champion = self._champion()
         if champion:
             Stewardship(self.registry).honour(champion)
@@ -119,21 +136,48 @@ class Retraining:
             waiting = f"waiting for {keys.TRAINING_SCHEMA} and a table beside it"
             aside = ", ".join(asides[etag].key for etag in held)
             return Outcome("skipped", f"{waiting}; set aside: {aside}" if aside else waiting)
-        occasion = Occasion(trigger, now, sources, champion, self.registry)
+        parent = champion.version if champion else None
+        failures = Failures(self.registry.bucket, sources, parent, request)
+        if champion and champion.move.moved_since(since):  # and the run died before it told so
+            refused = failures.refused(told=False)
+            return Outcome("promoted", champion.move.reason, parent, refused=refused)
+        occasion = Occasion(
+            trigger, now, sources, champion, self.registry, failures, asides.keys() - held
+        )
+        if trigger != "manual":
+            if reason := failures.failed():
+                again = "as before, until labelled files or the schema change"
+                return _too_little(trigger, f"{again}: {reason}")
+            without = occasion.refuse(failures.refused())
+            occasion = without if without.sources.complete else occasion
+        try:
+            outcome = self._learn(occasion)
+        except (InputError, ParityError) as error:
+            failures.fail(str(error))
+            raise
+        if outcome.refused:
+            failures.refuse({**occasion.refused, **outcome.refused})
+        return outcome
+
+    def _learn(self, occasion: Occasion) -> Outcome:
+        trigger, sources = occasion.trigger, occasion.sources
         if trigger != "manual" and (outcome := self._nothing_to_do(occasion)):
             return outcome
         schema = Schema.parse(self.data.get(keys.TRAINING_SCHEMA)[0])
-        history = History.read(self.data, schema, sources)
-        gate = self._gate(champion)
-        cohort = history.cohort(schema, self._known(gate))
+        gate = self._gate(occasion.champion)
+        try:
+            history = History.read(self.data, schema, sources)
+            cohort = history.cohort(schema, self._known(gate))
+        except SourceError as error:
+            return self._refuse(error, occasion)
         if gate:
             suspicious = {
                 key: reason
                 for key, reason in gate.suspicions(cohort).items()
-                if sources.etags[key] not in asides  # a person has released it
+                if sources.etags[key] not in occasion.released
             }
             if suspicious:
-                return self._without(suspicious, occasion)
+                return self._set_aside(suspicious, occasion)
             if trigger != "manual" and (waits := occasion.waits(gate, cohort)):
                 return _too_little(trigger, waits)
         return self._train(occasion, schema, cohort, gate)
@@ -205,19 +249,42 @@ class Retraining:
             return Outcome("waits", manifest.decision["reason"], version)
         return _nothing_new(occasion.trigger, version)
 
-    def _without(self, suspicious: Mapping[str, str], occasion: Occasion) -> Outcome:
-        """Set files aside, and go on with what is left."""
+    def _set_aside(self, suspicious: Mapping[str, str], occasion: Occasion) -> Outcome:
         etags = {key: occasion.sources.etags[key] for key in suspicious}
         for key, reason in suspicious.items():
             logger.error("set aside %s: %s", key, reason)
             self.set_aside.add(key, etags[key], reason, occasion.now)
-        left = replace(occasion, sources=occasion.sources.without(etags.values()))
-        outcome = None if left.nothing_new() else self._run(occasion.trigger, occasion.now)
-        if outcome and outcome.status not in ("skipped", "labels_wanted"):
-            return replace(outcome, set_aside={**outcome.set_aside, **suspicious})
-        reasons = {**(outcome.set_aside if outcome else {}), **suspicious}
-        told = "; ".join(f"{key} is set aside: {reason}" for key, reason in reasons.items())
-        return Outcome("set_aside", told, set_aside=reasons)
+        told = "; ".join(f"{key} is set aside: {reason}" for key, reason in suspicious.items())
+        alone = Outcome("set_aside", told, set_aside=dict(suspicious))
+        return self._go_on(occasion.without(etags.values()), alone)
+
+    def _refuse(self, error: SourceError, occasion: Occasion) -> Outcome:
+        """Go on without files that can't be learned from, unless that would be to unlearn.
+
+        Raises:
+            SourceError: nothing is left, or the champion learned from files of these names.
+
+        """
+        for key, reason in error.reasons.items():
+            logger.error("refused %s: %s", key, reason)
+            self._explain(key, reason)
+        left = occasion.refuse(error.reasons)
+        if not left.sources.complete or occasion.unlearns(error.reasons):
+            raise SourceError(left.refused)
+        return self._go_on(left, Outcome("refused", str(error), refused=error.reasons))
+
+    def _go_on(self, left: Occasion, alone: Outcome) -> Outcome:
+        """Learn from the files that are left; where that comes to nothing, the outcome is `alone`.
+
+        What is said in it of those that are left out is said in any case.
+        """
+        nothing = left.nothing_new() or not left.sources.complete
+        rest = alone if nothing else self._learn(left)
+        return replace(
+            alone if rest.status in ("skipped", "labels_wanted") else rest,
+            set_aside={**rest.set_aside, **alone.set_aside},
+            refused={**rest.refused, **alone.refused},
+        )
 
     def _train(
         self, occasion: Occasion, schema: Schema, cohort: Cohort, gate: Gate | None
@@ -241,7 +308,7 @@ class Retraining:
             libraries=_libraries(),
             decision=asdict(decision),
             files={name: artifact.sha256(content) for name, content in files.items()},
-            warnings=list(cohort.warnings),
+            warnings=[*_not_learned(occasion.refused), *cohort.warnings],
             history={**cohort.census, "fresh": int(cohort.fresh.sum())},
         )
         self.registry.publish(manifest, files)
@@ -271,6 +338,10 @@ def _nothing_new(trigger: Trigger, since: str) -> Outcome:
         wanted = f"customers have changed, and there is nothing new to learn from since {since}"
         return Outcome("labels_wanted", f"{wanted}: labelled history of them is wanted", since)
     return Outcome("skipped", f"nothing new to learn from since {since}", since)
+
+
+def _not_learned(refused: Mapping[str, str]) -> Iterator[str]:
+    return (f"{key} is not learned from: {reason}" for key, reason in refused.items())
 
 
 def _libraries() -> dict[str, str]:

@@ -7,8 +7,9 @@ in the log bucket, by the hour (UTC) at which they arrived.
 
 import gzip
 import logging
+import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,7 @@ Record = dict[str, Any]
 HOUR = timedelta(hours=1)
 """What an object is named by."""
 
+_RECORD_BYTES = 1_000 * 1_024  # the limit of one record
 _BATCH_RECORDS, _BATCH_BYTES = 500, 4_000_000  # the limits of PutRecordBatch, less a margin
 _PREFETCH = 16  # objects in memory at a time
 _GZIP = b"\x1f\x8b"
@@ -39,11 +41,14 @@ logger = logging.getLogger(__name__)
 
 
 def client() -> "FirehoseClient":
-    """Make a client that gives up fast: the answer to the customer waits for it."""
+    """Make a client that gives up fast: the answer to the customer waits for it.
+
+    It tries once. Whether there is time for another try is for the `Shipper` to know.
+    """
     config = Config(
-        connect_timeout=1,
+        connect_timeout=0.5,  # for each address of the service
         read_timeout=2,
-        retries={"mode": "standard", "max_attempts": 2},
+        retries={"mode": "standard", "total_max_attempts": 1},
         max_pool_connections=40,  # as many as a server has threads for requests
     )
     return boto3.client("firehose", config=config)
@@ -57,23 +62,35 @@ class Shipper:
     stream: str
     undelivered: Callable[[Sequence[bytes]], None]
     """What to do with the lines that Firehose did not take; shipping itself never fails."""
+    patience: float = 2.0
+    """So many seconds after it was asked to ship it begins no other call."""
+    pause: float = 0.1
+    """So many seconds later what was refused is sent again, once."""
 
     def ship(self, records: Sequence[Record]) -> None:
         """Send records; each ends in the stream or in `undelivered`."""
-        for lines in _batches(records):
-            failed = self._put(lines)
-            if failed:
-                failed = self._put(failed)
-            if failed:
-                self.undelivered(failed)
+        end = time.monotonic() + self.patience
+        lines = [orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in records]
+        failed = [line for line in lines if len(line) > _RECORD_BYTES]
+        for batch in _batches(line for line in lines if len(line) <= _RECORD_BYTES):
+            refused = self._put(batch, end)
+            if refused and time.monotonic() + self.pause < end:
+                time.sleep(self.pause)
+                refused = self._put(refused, end)
+            failed += refused
+        if failed:
+            self.undelivered(failed)
 
-    def _put(self, lines: list[bytes]) -> list[bytes]:
-        """Send lines and return those that were refused."""
+    def _put(self, lines: list[bytes], end: float) -> list[bytes]:
+        """Send lines, unless it is too late to begin, and return those that were not taken."""
+        if time.monotonic() >= end:
+            return lines
         try:
             answer = self.firehose.put_record_batch(
                 DeliveryStreamName=self.stream, Records=[{"Data": line} for line in lines]
             )
-        except (BotoCoreError, ClientError):
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("Firehose did not take %d records: %s", len(lines), error)
             return lines
         if not answer["FailedPutCount"]:
             return []
@@ -162,11 +179,10 @@ def _is_time(value: Any) -> bool:
         return False
 
 
-def _batches(records: Sequence[Record]) -> Iterator[list[bytes]]:
+def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
     batch: list[bytes] = []
     size = 0
-    for record in records:
-        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+    for line in lines:
         if batch and (len(batch) == _BATCH_RECORDS or size + len(line) > _BATCH_BYTES):
             yield batch
             batch, size = [], 0

@@ -17,6 +17,8 @@ MANIFEST = "manifest.json"
 PROMOTIONS = "promotions/"
 RETRAIN_LOCK = "locks/retrain.json"
 SET_ASIDE = "set-aside/"
+REFUSED = "waiting/refused.json"
+FAILED = "waiting/failed.json"
 
 # log bucket
 INFERENCE = "inference/"

@@ -55,6 +55,10 @@ class Move:
         """Return the move as it is stored."""
         return json.dumps(asdict(self), indent=2).encode()
 
+    def moved_since(self, time: datetime) -> bool:
+        """Whether it is a promotion, and of no earlier time."""
+        return self.kind == "promotion" and datetime.fromisoformat(self.moved_at) >= time
+
     @property
     def key(self) -> str:
         """Where the history keeps this move."""
@@ -215,12 +219,26 @@ class Registry:
         return Pointer(move, etag)
 
     def history(self) -> Iterator[Move]:
-        """Read the moves of the pointer, newest first."""
-        for entry in reversed([*self.bucket.list(keys.PROMOTIONS)]):
-            try:
-                yield Move.parse(self.bucket.get(entry.key)[0])
-            except CorruptModelError as error:
-                logger.warning("passed over %s: %s", entry.key, error)
+        """Read the moves of the pointer, newest first, each when it is asked for."""
+        for key in self._moves():
+            if move := self._move(key):
+                yield move
+
+    def latest(self, count: int) -> list[Move]:
+        """Read the latest moves, newest first, all at once: one more request than there are."""
+        with ThreadPoolExecutor(count) as pool:
+            return [move for move in pool.map(self._move, self._moves()[:count]) if move]
+
+    def _moves(self) -> list[str]:
+        """The keys of all moves, newest first: they sort by time."""
+        return [entry.key for entry in self.bucket.list(keys.PROMOTIONS)][::-1]
+
+    def _move(self, key: str) -> Move | None:
+        try:
+            return Move.parse(self.bucket.get(key)[0])
+        except CorruptModelError as error:
+            logger.warning("passed over %s: %s", key, error)
+            return None
 
     def _pointer(self, content: bytes, etag: str) -> Pointer:
         """Read the pointer or, where somebody spoilt it, the last move that the history knows."""

@@ -14,7 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from evergreen.errors import NotFoundError
+from evergreen.errors import ConflictError, NotFoundError
 from evergreen.store import ranges
 from evergreen.store.multipart import THREADS, Content, MultipartUpload
 from evergreen.store.refusals import FAULTS as FAULTS
@@ -123,12 +123,17 @@ class Bucket:
         return self._put(key, content, content_type)
 
     def create(self, key: str, content: bytes) -> str:
-        """Write an object that must not be there yet; raises ConflictError where it is."""
-        return self._put(key, content, "application/json", IfNoneMatch="*")
+        """Write an object that must not be there yet; raises ConflictError where it is.
+
+        One that has this very content counts as written, also for `replace`: where the answer to a
+        write is lost, boto3 writes again, and is refused by what it has written itself. Who wants
+        to win over others puts something into the content that they don't have.
+        """
+        return self._put_if(key, content, None)
 
     def replace(self, key: str, content: bytes, etag: str) -> str:
         """Write over an object that must still have this ETag; raises ConflictError."""
-        return self._put(key, content, "application/json", IfMatch=etag)
+        return self._put_if(key, content, etag)
 
     def upload(self, key: str, file: Path, content_type: str) -> None:
         """Write an object from a file, in parts where it is large."""
@@ -244,6 +249,16 @@ class Bucket:
                 Bucket=self.name, Key=key, Body=content, ContentType=content_type, **condition
             )
         return answer["ETag"]
+
+    def _put_if(self, key: str, content: bytes, etag: str | None) -> str:
+        try:
+            return self._put(key, content, "application/json", **_condition(etag))
+        except ConflictError:
+            with suppress(NotFoundError):
+                found, written = self.get(key)
+                if found == content:
+                    return written
+            raise
 
     def _assemble(
         self,
