@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
+from http import HTTPStatus
 from typing import Any
 
 import docs
@@ -11,13 +11,15 @@ import problems
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from running import Run, at_once
+from starlette.exceptions import HTTPException
 
 from evergreen.errors import InputError
 from evergreen.jobs.champion import Champion
 from evergreen.jobs.prediction import Prediction, predict, records
 from evergreen.store.inference_log import Record
 
-_PROMOTIONS = 20
+_PROMOTIONS = 10
+_MAX_BODY = 6 * 1_024 * 1_024  # what Lambda takes; a server is no more generous
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +121,21 @@ def _describe(champion: Champion) -> dict[str, object]:
         "threshold": served.threshold,
         "metrics": served.metrics,
         "schema": served.schema.document,
-        "promotions": [asdict(m) for m in islice(champion.registry.history(), _PROMOTIONS)],
+        "promotions": [asdict(move) for move in champion.moves(_PROMOTIONS)],
     }
 
 
 async def _body[T: (dict[str, Any], list[Any])](request: Request, kind: type[T]) -> T:
     """Parse a request's JSON, which must be an object or a list."""
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > _MAX_BODY:
+            raise HTTPException(
+                HTTPStatus.CONTENT_TOO_LARGE, "a body may have 6 MiB; send fewer customers at once"
+            )
     try:
-        body = orjson.loads(await request.body())
+        body = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise InputError(f"the body is not JSON: {error}") from None
     if not isinstance(body, kind):

@@ -28,5 +28,17 @@ def warm() -> None:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answer one request of API Gateway's."""
-    return adapter()(event, context)
+    """Answer one request of API Gateway's; any other event is a ping that keeps the model warm."""
+    if _is_request(event):
+        return adapter()(event, context)
+    warm()
+    return {"status": "ok"}
+
+
+def _is_request(event: object) -> bool:
+    """Whether an event is HTTP, in the first or the second of API Gateway's formats."""
+    return (
+        isinstance(event, dict)
+        and "requestContext" in event
+        and not event.keys().isdisjoint(("httpMethod", "rawPath"))
+    )

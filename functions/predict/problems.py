@@ -1,6 +1,7 @@
 """Errors as the API tells them: `application/problem+json` (RFC 9457), never a stack trace."""
 
 import logging
+import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -9,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from evergreen.errors import CorruptModelError, InputError, InvalidRows, NoModelError
 
@@ -24,7 +26,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(BotoCoreError, _aws)
     app.add_exception_handler(ClientError, _aws)
-    app.add_exception_handler(Exception, _fault)
+    app.add_middleware(_Faults)
 
 
 def problem(
@@ -62,7 +64,8 @@ async def _aws(_: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    detail = f"{request.method} {request.url.path}: {status.description}"
+    said = status.description if error.detail == status.phrase else error.detail
+    detail = f"{request.method} {request.url.path}: {said}"
     headers = {**(error.headers or {})}
     if status is HTTPStatus.METHOD_NOT_ALLOWED:  # the router names those of one route
         headers["Allow"] = ", ".join(sorted(_methods(request)))
@@ -79,8 +82,29 @@ def _methods(request: Request) -> set[str]:
     return {method for route in here for method in route.methods or ()}
 
 
-async def _fault(_: Request, error: Exception) -> Response:
-    logger.error("a request failed", exc_info=error)
-    return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "this is our fault; it is in the function's log"
-    )
+class _Faults:
+    """Answers what nobody expected. A handler of `Exception` would answer and then raise it on, so
+    that the server around the app told of it once more, and with its words.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        try:
+            await self.app(scope, receive, send)
+        except Exception as error:
+            kind = type(error).__name__
+            logger.error("a request failed: %s", kind, extra={"exception": _origin(error)})
+            answer = problem(
+                HTTPStatus.INTERNAL_SERVER_ERROR, "this is our fault; it is in the function's log"
+            )
+            await answer(scope, receive, send)
+
+
+def _origin(error: BaseException) -> str:
+    """Say where an error comes from, without its message, which may quote a customer."""
+    cause = error.__cause__ or error.__context__
+    before = f"{_origin(cause)}\n\n" if cause else ""
+    return f"{before}{''.join(traceback.format_tb(error.__traceback__))}{type(error).__name__}"

@@ -12,9 +12,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from evergreen.errors import CorruptModelError, NoModelError
 from evergreen.jobs.champion import Champion
 from evergreen.settings import Settings
-from evergreen.store import inference_log
-from evergreen.store.buckets import Buckets
+from evergreen.store import inference_log, patience
 from evergreen.store.inference_log import Shipper
+from evergreen.store.registry import Registry
 
 logger = Logger(service="evergreen")  # all loggers of the package are below it
 
@@ -23,11 +23,19 @@ logger = Logger(service="evergreen")  # all loggers of the package are below it
 def champion() -> Champion:
     """The model that answers, and goes on answering while newer ones are looked for."""
     settings = Settings.read(os.environ)
-    return Champion(Buckets.of(settings).registry, settings.model_refresh, clock=time.time)
+    registry = patience.patient(settings)
+    return Champion(registry, settings.model_refresh, clock=time.time, glance=glance)
+
+
+@cache
+def glance() -> Registry:
+    """The way to newer models; a client of its own, so only made when it is first needed."""
+    return patience.impatient(Settings.read(os.environ))
 
 
 def preload() -> None:
     """Load the model, if there is one yet, rather than while the first customer waits."""
+    glance()
     try:
         champion().model()
     except (NoModelError, CorruptModelError, BotoCoreError, ClientError) as error:
@@ -49,3 +57,4 @@ def keep_in_function_log(lines: Sequence[bytes]) -> None:
         name="UndeliveredRecords", unit=MetricUnit.Count, value=len(lines), namespace="Evergreen"
     ) as metric:
         metric.add_dimension("service", "predict")
+        metric.add_dimension("stack", os.environ.get("EVERGREEN_STACK", ""))

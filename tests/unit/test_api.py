@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import ceil, floor, inf, nextafter
 from threading import Event
 from typing import Any
 
@@ -14,6 +15,8 @@ import pandas as pd
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from starlette.concurrency import run_in_threadpool
 
 from evergreen.customers.schema import Schema
@@ -25,15 +28,8 @@ from local.demo.source import to_json
 from local.demo.stack import ROOT
 
 
-class FakeRegistry:
-    def history(self) -> list[Move]:
-        return [Move("20260101T000000Z-0123abcd", None, "2026-01-01T00:00:00+00:00", "first")]
-
-
 class FakeChampion:
     """A champion whose answer, or failure, a test sets."""
-
-    registry = FakeRegistry()
 
     def __init__(self, answer: Model | Exception) -> None:
         self.answer = answer
@@ -42,6 +38,10 @@ class FakeChampion:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+    def moves(self, count: int) -> list[Move]:
+        assert count
+        return [Move("20260101T000000Z-0123abcd", None, "2026-01-01T00:00:00+00:00", "first")]
 
 
 @pytest.fixture
@@ -119,6 +119,16 @@ def test_one_bad_row_is_named_and_nothing_is_predicted(
     assert shipped == []
 
 
+def test_a_text_without_end_is_named_by_its_customer_and_its_field(
+    api: TestClient, shipped: list[Record], customers: list[dict[str, Any]]
+) -> None:
+    customers[7]["contract"] += " " * 1_000
+    answer = api.post("/predict/batch", json=customers)
+    problem(answer, 422, "expected at most 1,000 characters")
+    assert [(e["index"], e["field"]) for e in answer.json()["errors"]] == [(7, "contract")]
+    assert shipped == []
+
+
 def test_a_field_that_the_model_does_not_know_yet_is_named_and_logged(
     api: TestClient, shipped: list[Record], customers: list[dict[str, Any]]
 ) -> None:
@@ -163,6 +173,7 @@ def problem(answer: Any, status: int, detail: str) -> None:
         ("/predict/batch", "{}", 400, "must be a JSON list"),
         ("/predict/batch", "[]", 400, "1 to 1,000 customers, not 0"),
         ("/predict/batch", json.dumps([{}] * 1001), 400, "1 to 1,000 customers, not 1,001"),
+        ("/predict/batch", f'["{"x" * 6 * 1_024 * 1_024}"]', 413, "send fewer customers"),
         ("/predict/batch", "[{}, 3]", 400, "customer 1 (counted from 0) must be a JSON object"),
         ("/nowhere", "{}", 404, "/nowhere"),
         ("/health", "{}", 405, "POST /health"),
@@ -263,6 +274,94 @@ def test_the_example_of_every_body_is_answered_and_all_of_it_is_used(api: TestCl
     assert (one.status_code, one.json()["ignored_fields"]) == (200, [])
     batch = api.post("/predict/batch", json=[customer])
     assert (batch.status_code, len(batch.json()["predictions"])) == (200, 1)
+
+
+def allowed(value: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Draw what the JSON Schema of a value allows."""
+    if "anyOf" in value:
+        return st.one_of(map(allowed, value["anyOf"]))
+    if "enum" in value:
+        return st.sampled_from(value["enum"])
+    if isinstance(value["type"], list):
+        return st.one_of(allowed(value | {"type": kind}) for kind in value["type"])
+    low, high = value.get("minimum"), value.get("maximum")
+    match value["type"]:
+        case "null":
+            return st.none()
+        case "string":
+            return st.text(st.characters(codec="utf-8"), max_size=value["maxLength"])
+        case "integer" if low is None:  # a key, of which every digit counts
+            return st.integers(-(2**63), 2**64 - 1)
+        case "integer":
+            return st.integers(ceil(low), floor(high))
+    return st.floats(low, high)
+
+
+def just_outside(value: dict[str, Any]) -> list[Any]:
+    """Name values that the JSON Schema of a value does not allow."""
+    if "anyOf" in value:
+        first, null = value["anyOf"]
+        assert null == {"type": "null"}
+        return [other for other in just_outside(first) if other is not None]
+    if "enum" in value:
+        return [None, [], {}, "no such level", 0.5, -1, value["enum"]]
+    if isinstance(value["type"], list):
+        assert value["type"] == ["string", "integer", "null"]
+        return [[], {}, True, 0.5, "x" * (value["maxLength"] + 1)]
+    low, high = float(value["minimum"]), float(value["maximum"])
+    beyond = [nextafter(low, -inf), nextafter(high, inf), low - 1, high * 1.01]
+    fraction = [low + 0.5] if value["type"] == "integer" else []
+    return [*beyond, *fraction, None, [], {}, True, "many"]
+
+
+def customers_of(described: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Draw customers whom the JSON Schema of the page allows."""
+    fields = {name: allowed(value) for name, value in described["properties"].items()}
+    required = {name: fields.pop(name) for name in described["required"]}
+    return st.fixed_dictionaries(required, optional=fields)
+
+
+page = settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # no request changes the app
+)
+
+
+@page
+@given(st.data())
+def test_what_the_page_allows_is_answered(api: TestClient, data: st.DataObject) -> None:
+    described = api.get("/openapi.json").json()["components"]["schemas"]["Customer"]
+    given = data.draw(st.lists(customers_of(described), min_size=1, max_size=4))
+    answer = api.post("/predict/batch", json=given)
+    assert answer.status_code == 200, answer.text
+    for prediction in answer.json()["predictions"]:
+        assert 0 <= prediction["churn_probability"] <= 1
+        assert prediction["ignored_fields"] == []
+
+
+@page
+@given(st.data())
+def test_what_the_page_does_not_allow_is_refused_by_name(
+    api: TestClient, data: st.DataObject
+) -> None:
+    described = api.get("/openapi.json").json()["components"]["schemas"]["Customer"]
+    given = data.draw(customers_of(described))
+    field = data.draw(st.sampled_from(sorted(described["properties"])))
+    given[field] = data.draw(st.sampled_from(just_outside(described["properties"][field])))
+    answer = api.post("/predict", json=given)
+    problem(answer, 422, f"field {field!r}")
+    assert [(e["index"], e["field"]) for e in answer.json()["errors"]] == [(0, field)]
+
+
+@page
+@given(st.data())
+def test_a_field_that_the_page_requires_is_required(api: TestClient, data: st.DataObject) -> None:
+    described = api.get("/openapi.json").json()["components"]["schemas"]["Customer"]
+    given = data.draw(customers_of(described))
+    field = data.draw(st.sampled_from(described["required"]))
+    del given[field]
+    problem(api.post("/predict", json=given), 422, f"field {field!r}: is required")
 
 
 def test_the_page_needs_nothing_from_elsewhere(api: TestClient) -> None:

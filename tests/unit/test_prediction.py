@@ -67,6 +67,27 @@ def test_one_wrong_customer_is_named_and_nobody_is_answered(
     ]
 
 
+def test_a_text_of_a_known_field_is_bounded_though_a_level_is_in_it(
+    model: Model, given: list[dict[str, Any]]
+) -> None:
+    assert predict(model, [given[0] | {"contract": " " * 993 + "monthly"}])
+    given[3]["contract"] = " " * 994 + "monthly"
+    given[5]["monthly_fee"] = "0" * 2_000 + "9.5"
+    with pytest.raises(InvalidRows, match="at most 1,000 characters, got 1,001") as raised:
+        predict(model, given)
+    assert [(p.row, p.field) for p in raised.value.problems] == [
+        (3, "contract"),
+        (5, "monthly_fee"),
+    ]
+
+
+def test_an_unknown_text_may_be_long_as_it_is_not_kept(
+    model: Model, given: list[dict[str, Any]]
+) -> None:
+    (answer,) = predict(model, [given[0] | {"essay": "x" * 5_000}])
+    assert answer.ignored_fields == ("essay",)
+
+
 def test_fields_that_the_model_does_not_know_are_named_and_change_nothing(
     model: Model, given: list[dict[str, Any]]
 ) -> None:

@@ -7,7 +7,7 @@ from threading import Lock
 
 from evergreen.errors import CorruptModelError
 from evergreen.models.model import Model
-from evergreen.store.registry import Pointer, Registry
+from evergreen.store.registry import Move, Pointer, Registry
 
 logger = logging.getLogger(__name__)
 
@@ -17,13 +17,20 @@ class Champion:
 
     A version that is refused (see `Model.load`) is not tried again until the pointer moves; the
     model in memory goes on serving or, where there is none yet, the version served before it.
-    A fault of the bucket while a model is in memory never fails a request.
+    A fault of the bucket while a model is in memory never fails a request, and where the look goes
+    through a registry that gives up at once, it does not hold one up either.
 
     Threads may share it: the first model is loaded once, and while one thread looks for a newer
     one the others go on with what is in memory.
     """
 
-    def __init__(self, registry: Registry, refresh: timedelta, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        refresh: timedelta,
+        clock: Callable[[], float],
+        glance: Callable[[], Registry] | None = None,
+    ) -> None:
         """Follow a registry's pointer.
 
         Args:
@@ -31,14 +38,17 @@ class Champion:
             refresh: how long a look at the pointer is good for.
             clock: wall-clock seconds, `time.time`: after a restore from a snapshot, the time that
                 has passed since then counts, so the pointer is looked at again at once.
+            glance: reaches the same versions, for as long as a model is in memory.
 
         """
         self.registry = registry
+        self._glance = glance or (lambda: self.registry)
         self._refresh = refresh.total_seconds()
         self._clock = clock
         self._looked_at = float("-inf")
         self._pointer: Pointer | None = None
         self._model: Model | None = None
+        self._moves: tuple[Pointer | None, list[Move]] = (None, [])
         self._loading = Lock()
 
     def model(self) -> Model:
@@ -61,6 +71,18 @@ class Champion:
                 self._loading.release()
         return self._model
 
+    def moves(self, count: int) -> list[Move]:
+        """Return the latest moves of the pointer, newest first, the same number each time.
+
+        They are read again only after the pointer has moved.
+        """
+        pointer, (of, moves) = self._pointer, self._moves
+        if pointer is None or of is not pointer:
+            moves = self._glance().latest(count)
+            if pointer and moves[:1] == [pointer.move]:  # else one of the two is still on its way
+                self._moves = pointer, moves
+        return moves
+
     def _load(self, now: float) -> Model:
         self._pointer = self.registry.pointer()
         self._model = self.registry.champion(Model.load, self._pointer)
@@ -73,10 +95,11 @@ class Champion:
         self._looked_at = now
         moved: Pointer | None = None
         try:
-            moved = self.registry.pointer_if_moved(self._pointer) if self._pointer else None
+            registry = self._glance()
+            moved = registry.pointer_if_moved(self._pointer) if self._pointer else None
             if moved is None:
                 return
-            self._model = self.registry.champion(Model.load, moved)
+            self._model = registry.champion(Model.load, moved)
             self._pointer = moved
             logger.info("serving %s", self._model.version)
         except CorruptModelError as error:

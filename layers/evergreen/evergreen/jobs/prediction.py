@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from evergreen.customers.schema import Schema
-from evergreen.errors import InvalidRows
+from evergreen.errors import InvalidRows, Problem
 from evergreen.models.answers import Risk, risk, rounded, will_churn
 from evergreen.models.model import Model
 from evergreen.store.inference_log import Record
 
+LONGEST = 1_000
+"""So many characters a text may have that is the value of one of the schema's fields."""
 KEPT_LENGTH = 256
 """So many characters of a field that the schema does not know are kept, …"""
 KEPT_FIELDS = 100  # a record has to fit into Firehose's 1,000 KiB
@@ -41,6 +43,8 @@ def predict(model: Model, customers: Sequence[Customer]) -> list[Prediction]:
 
     """
     schema, threshold, version = model.schema, model.threshold, model.version
+    if problems := _too_long(schema, customers):
+        raise InvalidRows(problems)
     matrix, problems = schema.encode_rows(customers)
     if problems:
         raise InvalidRows(problems)
@@ -87,6 +91,19 @@ def kept(schema: Schema, customer: Customer, ignored: tuple[str, ...]) -> Custom
     short = [n for n in ignored if n != schema.target and _is_short(n) and _is_short(customer[n])]
     dropped = set(ignored).difference(short[:KEPT_FIELDS])
     return {name: value for name, value in customer.items() if name not in dropped}
+
+
+def _too_long(schema: Schema, customers: Sequence[Customer]) -> list[Problem]:
+    """Find texts that no level and no number is worth, also where spaces are most of them."""
+    lengths = (len(v) for c in customers for v in c.values() if isinstance(v, str))
+    if max(lengths, default=0) <= LONGEST:
+        return []
+    return [
+        Problem(index, name, f"expected at most {LONGEST:,} characters, got {len(value):,}")
+        for index, customer in enumerate(customers)
+        for name in schema.feature_names
+        if isinstance(value := customer.get(name), str) and len(value) > LONGEST
+    ]
 
 
 def _is_short(value: object) -> bool:
