@@ -127,21 +127,36 @@ def test_the_same_scheduled_check_twice_writes_one_report(deployed: Deployed) ->
     assert len(list(deployed.bucket("log").list("drift/2026/01/02/"))) == 1
 
 
-def test_labelled_data_that_does_not_fit_ends_in_the_failure_queue_and_changes_nothing(
+def test_a_labelled_file_that_does_not_fit_is_refused_by_name_and_changes_nothing(
     deployed: Deployed,
 ) -> None:
     champion = Registry(deployed.bucket("model")).pointer().version
     key, data = f"{keys.TRAINING}broken.csv", deployed.bucket("data")
     data.put(key, b"a,b\n1,2\n", "text/csv")
     try:
-        # by hand, because an upload waits for the cool-down
+        outcome = deployed.invoke("retrain", {})  # by hand, because an upload waits
+    finally:
+        data.delete(key)
+    assert "training/broken.csv: the header lacks churned" in outcome["refused"][key]
+    assert b"the header lacks churned" in data.get(keys.explained(key))[0]
+    assert Registry(deployed.bucket("model")).pointer().version == champion
+
+
+def test_a_schema_that_cannot_be_used_ends_in_the_failure_queue_and_changes_nothing(
+    deployed: Deployed,
+) -> None:
+    champion = Registry(deployed.bucket("model")).pointer().version
+    data = deployed.bucket("data")
+    schema = data.get(keys.TRAINING_SCHEMA)[0]
+    data.put(keys.TRAINING_SCHEMA, b"{}")
+    try:
         deployed.emulator.client("lambda").invoke(
             FunctionName=deployed.outputs.retrain_function, InvocationType="Event", Payload=b"{}"
         )
         message = eventually(lambda: _failure(deployed))
     finally:
-        data.delete(key)
-    assert "training/broken.csv: the header lacks churned" in message
+        data.put(keys.TRAINING_SCHEMA, schema)
+    assert "the schema needs 'fields'" in message
     assert Registry(deployed.bucket("model")).pointer().version == champion
 
 

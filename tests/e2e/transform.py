@@ -1,22 +1,18 @@
 """SAM's transform, as CloudFormation runs it; for the interpreter of SAM's environment.
 
-    python transform.py template.yaml LOGICAL_ID=S3_URI ... → the transformed template as JSON
+    python transform.py template.yaml < changes → the transformed templates, one for each change
 
-Each LOGICAL_ID is a function's, a layer's or a state machine's, and S3_URI is where `sam deploy`
-would have put it.
+A change is a JSON array of two objects: properties by logical id, which replace those in the
+template (as `sam deploy` does for CodeUri and its like), and values of parameters.
 """
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
-
-PLACES = {
-    "AWS::Serverless::LayerVersion": "ContentUri",
-    "AWS::Serverless::StateMachine": "DefinitionUri",
-}
 
 
 class NoPolicies:
@@ -27,9 +23,13 @@ class NoPolicies:
         return {}
 
 
-template = yaml_parse(Path(sys.argv[1]).read_text())
-for argument in sys.argv[2:]:
-    name, uri = argument.split("=")
-    resource = template["Resources"][name]
-    resource["Properties"][PLACES.get(resource["Type"], "CodeUri")] = uri
-json.dump(transform(template, {}, NoPolicies()), sys.stdout)
+def changed(text: str, properties: dict[str, Any], parameters: dict[str, str]) -> dict[str, Any]:
+    """Return what becomes of a template with these changes."""
+    template = yaml_parse(text)
+    for name, values in properties.items():
+        template["Resources"][name]["Properties"] |= values
+    return transform(template, parameters, NoPolicies())
+
+
+text = Path(sys.argv[1]).read_text()
+json.dump([changed(text, *change) for change in json.load(sys.stdin)], sys.stdout)
