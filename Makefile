@@ -88,11 +88,11 @@ deploy: build ## Deploy to AWS with your credentials: ENV=dev or prod
 	@sam deploy --config-env $(ENV)
 
 test: $(ENVIRONMENTS) ## Run every test: on LocalStack and, where there is a Docker engine, in containers
-	@$(PYTHON) -m pytest tests/unit tests/integration -n 2 -q
+	@$(PYTHON) -m pytest tests/unit tests/integration tests/faults -n 2 -q
 	@$(PYTHON) -m pytest tests/emulator tests/e2e -q
 
 test-unit: .venv/.ready ## Run the tests that need neither sockets nor LocalStack
-	@$(PYTHON) -m pytest tests/unit tests/integration -n 2 -q
+	@$(PYTHON) -m pytest tests/unit tests/integration tests/faults -n 2 -q
 
 lint: .venv/.ready .tools/sam/.ready ## Check style, types and the template
 	@.venv/bin/ruff check .
@@ -101,7 +101,7 @@ lint: .venv/.ready .tools/sam/.ready ## Check style, types and the template
 	@for function in functions/*; do MYPYPATH=layers/evergreen:$$function .venv/bin/mypy $$function; done
 	@MYPYPATH=layers/evergreen:functions/predict .venv/bin/mypy local/demo local/containers local/*.py
 	@MYPYPATH=local/emulator .venv/bin/mypy local/emulator/evergreen_emulator
-	@cfn-lint template.yaml
+	@cfn-lint template.yaml infra/monitoring.yaml
 	@AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 
 format: .venv/.ready ## Format the code
