@@ -1,0 +1,456 @@
+"""What the project does with AWS, each as one process does it, and what must be so afterwards."""
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol, cast
+
+import orjson
+import pandas as pd
+
+from evergreen.customers.schema import Schema
+from evergreen.errors import InputError
+from evergreen.jobs.history import Sources
+from evergreen.jobs.prediction import predict, records
+from evergreen.jobs.stewardship import Stewardship
+from evergreen.models.artifact import Artifact, Manifest, version_name
+from evergreen.models.model import Model
+from evergreen.store import keys
+from evergreen.store.registry import Move, Pointer, Registry
+from evergreen.store.s3 import Bucket
+from local.demo.customers import customers
+from local.demo.source import to_json
+from local.demo.stack import ROOT
+
+from .injection import Faults
+from .memory import Memory
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+"""When the sample events happen."""
+LONG_AGO = NOW - timedelta(days=30)
+
+UPLOAD = "incoming/customers.csv"
+NEW = "training/new.csv"
+
+
+class Context:
+    """What Lambda hands to a function; a retry has the id of the first try."""
+
+    function_name = "f"
+    memory_limit_in_mb = 128
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:f"
+    aws_request_id = "1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 900_000
+
+
+class Functions(Protocol):
+    """The functions, in one process each."""
+
+    def handler(self, name: str) -> Callable[[Any, Any], Any]: ...
+
+    def begin(self) -> None:
+        """Let new processes begin."""
+
+
+@dataclass(slots=True)
+class World:
+    """An account, and the functions in it."""
+
+    faults: Faults
+    data: Bucket
+    registry: Registry
+    logs: Bucket
+    schema: Schema
+    frame: pd.DataFrame
+    version: Artifact
+    model: Model
+    functions: Functions
+    undelivered: list[bytes] = field(default_factory=list)
+    """The records that are in the function's log."""
+
+    @property
+    def memory(self) -> Memory:
+        return self.faults.memory
+
+    def invoke(self, name: str, event: Any) -> Any:
+        return self.functions.handler(name)(event, Context())
+
+    def promote(self, name: str, parent: Pointer | None = None, **members: Any) -> Pointer:
+        """Publish the version under a name, and let it serve."""
+        self.publish(name, **members)
+        return self.registry.promote(name, seen=parent, reason="better")
+
+    def publish(self, name: str, **members: Any) -> None:
+        manifest = replace(self.version.manifest, version=name, **members)
+        self.registry.publish(manifest, self.version.files)
+
+    def label(self, name: str, frame: pd.DataFrame) -> None:
+        self.data.put(f"{keys.TRAINING}{name}.csv", frame.to_csv(index=False).encode(), "text/csv")
+
+    def learned(self, name: str | None = None, parent: Pointer | None = None) -> Pointer:
+        """Let a version serve that has learned from all labelled files that there are."""
+        sources = Sources.find(self.data)
+        return self.promote(
+            name or version_name(NOW, sources.fingerprint),
+            parent,
+            created=LONG_AGO.isoformat(),
+            trigger="upload",
+            fingerprint=sources.fingerprint,
+            sources=dict(sources.etags),
+        )
+
+    def pointer(self) -> Move:
+        return Move.parse(self.memory.contents("evergreen-models")[keys.POINTER])
+
+    def manifests(self) -> dict[str, Manifest]:
+        """All complete versions."""
+        found = self.memory.contents("evergreen-models", keys.MODELS)
+        parsed = [Manifest.parse(c) for k, c in found.items() if k.endswith(f"/{keys.MANIFEST}")]
+        return {manifest.version: manifest for manifest in parsed}
+
+    def told(self) -> list[tuple[str, str]]:
+        """The events that were sent, each once, for they may be sent twice."""
+        return sorted({(each["DetailType"], each["Detail"]) for each in self.memory.events})
+
+
+def event(name: str) -> Any:
+    return json.loads((ROOT / f"local/events/{name}.json").read_bytes())
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What happens, and what must be so afterwards."""
+
+    prepare: Callable[[World], None]
+    """What there is before."""
+    act: Callable[[World], Any]
+    """What a process does; whoever asked for it asks again where it fails."""
+    result: Callable[[World, Any], Any]
+    """What comes of it, also of a repetition, given what `act` returned: always the same."""
+    normally: Callable[[Any], bool]
+    """Whether `act`, where nothing goes wrong, returns what the scenario is about."""
+    holds: Callable[[World, Any], None] = lambda world, answer: None
+    """What must be so right after a fault, given what `act` returned (None where it failed)."""
+    warm: Callable[[World], None] = lambda world: None
+    """What the process has done before."""
+    final: bool = True
+    """Whether nobody asks again where `act` returns: it must have done what it is there for."""
+
+
+def _is(status: str) -> Callable[[Any], bool]:
+    return lambda answer: answer["status"] == status
+
+
+# ------------------------------------------------------------ predictions
+
+
+def _customers(world: World, number: int) -> list[dict[str, Any]]:
+    return cast(list[dict[str, Any]], to_json(world.frame.head(number), world.schema))
+
+
+def _ask(world: World, path: str, body: Any) -> Any:
+    asked = event("api-predict") | {"path": path, "resource": path, "body": json.dumps(body)}
+    answer = world.invoke("predict", asked)
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def _predictions(answer: Any) -> list[dict[str, Any]]:
+    status, body = answer
+    return body.get("predictions", [body]) if status == 200 else []
+
+
+def _predictions_were_given(answer: Any) -> bool:
+    return len(_predictions(answer)) > 0
+
+
+def _each_is_kept(world: World, answer: Any) -> None:
+    """Hold that whatever was answered is in the stream or in the function's log."""
+    kept = [orjson.loads(line) for line in [*world.memory.streamed, *world.undelivered]]
+    ids = {record["prediction_id"] for record in kept}
+    if answer:
+        assert answer[0] in (200, 503)
+        assert {each["prediction_id"] for each in _predictions(answer)} <= ids
+
+
+def _answered(world: World, answer: Any) -> Any:
+    streamed = [orjson.loads(line)["prediction_id"] for line in world.memory.streamed]
+    predictions = _predictions(answer)
+    return [
+        (each["churn_probability"], each["model_version"], streamed.count(each["prediction_id"]))
+        for each in predictions
+    ]
+
+
+def _one_version(world: World) -> None:
+    world.promote("20260101T000000Z-00000001")
+
+
+def _two_versions(world: World) -> None:
+    world.promote("20260101T000000Z-00000001")
+    world.publish("20260101T000000Z-00000002")
+
+
+def _predicted_with_the_first(world: World) -> None:
+    assert _ask(world, "/predict/batch", _customers(world, 1))[0] == 200
+    pointer = world.registry.pointer()
+    world.registry.promote("20260101T000000Z-00000002", seen=pointer, reason="better")
+    world.memory.streamed.clear()
+
+
+# ------------------------------------------------------------ uploads
+
+
+def _upload(world: World, rows: int, *, spoilt: bool = True) -> None:
+    """Put a file in, of which one row may be spoilt, over one that was all rejected."""
+    world.promote("20260101T000000Z-00000001")
+    table = world.frame.drop(columns="churned").head(rows).copy()
+    world.data.put(UPLOAD, table.head(2).assign(contract="?").to_csv(index=False).encode())
+    world.invoke("score", event("upload") | {"detail": {"object": {"key": UPLOAD}}})
+    table.loc[7, "contract"] = "?" if spoilt else "monthly"
+    world.data.put(UPLOAD, table.to_csv(index=False).encode())
+
+
+def _score(world: World) -> Any:
+    return world.invoke("score", event("upload") | {"detail": {"object": {"key": UPLOAD}}})
+
+
+def _score_in_parts(world: World) -> Any:
+    """Score as the state machine does, which calls the function for each part."""
+    summary = _score(world)
+    if summary["status"] != "in parts":
+        return summary
+    job = json.loads(next(iter(world.memory.executions.values())))["job"]
+    table = world.memory.contents("evergreen-data")[keys.score_job_parts(job)].decode()
+    for part in csv.DictReader(io.StringIO(table)):
+        world.invoke("score", {"job": job, **part})
+    return world.invoke("score", {"job": job, "join": True})
+
+
+def _scored(world: World, _: Any) -> Any:
+    results = {
+        folder: world.memory.contents("evergreen-data", folder)
+        for folder in ("scored/", "rejected/", "waiting/")
+    }
+    return results, _records(world)
+
+
+def _records(world: World) -> list[str]:
+    """The records of the log, each as often as it is there, but for the time."""
+    objects = world.memory.contents("evergreen-logs", keys.INFERENCE).values()
+    lines = [orjson.loads(line) for each in objects for line in gzip.decompress(each).splitlines()]
+    return sorted(json.dumps({**line, "predicted_at": ""}, sort_keys=True) for line in lines)
+
+
+def _waiting(world: World) -> None:
+    """Let an upload wait for the first model, which then comes."""
+    table = world.frame.drop(columns="churned").head(5)
+    world.data.put(UPLOAD, table.to_csv(index=False).encode())
+    assert _score(world)["status"] == "waiting"
+    world.promote("20260101T000000Z-00000001")
+
+
+def _wake(world: World) -> Any:
+    """Wake what waits, and score it as the event asks."""
+    world.invoke("score", event("model-promoted"))
+    return [world.invoke("score", {"detail": json.loads(d)}) for _, d in world.told()]
+
+
+def _waits_or_is_wanted(world: World, _: Any) -> None:
+    assert world.told() or world.memory.contents("evergreen-data", keys.WAITING)
+
+
+# ------------------------------------------------------------ the loop
+
+
+def _drifted(world: World) -> None:
+    """Let the log be full of customers of another kind."""
+    pointer = world.promote("20260101T000000Z-00000001")
+    early = replace(pointer.move, moved_at=LONG_AGO.isoformat())
+    world.registry.bucket.put(keys.POINTER, early.to_bytes())
+    given = to_json(customers(250, seed=3, shift=1.0), world.schema)
+    made = records(world.schema, predict(world.model, given), given)
+    lines = [orjson.dumps(each | {"predicted_at": NOW.isoformat()}) for each in made]
+    for part in range(2):
+        world.logs.put(f"{keys.inference_hour(NOW)}part-{part}", b"\n".join(lines[part::2]))
+
+
+def _reported(world: World, _: Any) -> Any:
+    return world.memory.contents("evergreen-logs", keys.DRIFT), world.told()
+
+
+def _labelled(world: World) -> None:
+    world.data.put(keys.TRAINING_SCHEMA, json.dumps(world.schema.document).encode())
+    world.label("history", world.frame)
+
+
+def _nothing_new(world: World) -> None:
+    _labelled(world)
+    world.learned()
+
+
+def _news(world: World) -> None:
+    _nothing_new(world)
+    world.label("new", customers(900, seed=9, shift=1.0))
+
+
+def _retrained(world: World, _: Any) -> Any:
+    """What serves and why, and what else there is: all but names and times, which are new."""
+    manifests = world.manifests()
+    serving = manifests[world.pointer().version]
+    previous = world.pointer().previous
+    others = {_judged(m) for m in manifests.values() if m.version != serving.version}
+    return _judged(serving), previous and _judged(manifests[previous]), others
+
+
+def _retrained_and_told(world: World, answer: Any) -> Any:
+    told = {kind for kind, _ in world.told()}
+    return _retrained(world, answer), told
+
+
+def _judged(manifest: Manifest) -> tuple[str, ...]:
+    return manifest.fingerprint, str(manifest.parent), json.dumps(manifest.decision)
+
+
+# ------------------------------------------------------------ a person
+
+
+def _one_waits(world: World) -> None:
+    """Let a version wait whose new file was set aside."""
+    _nothing_new(world)
+    world.label("new", world.frame.head(10))
+    sources = Sources.find(world.data)
+    world.publish("20260109T000000Z-00000009", sources=dict(sources.etags))
+    _set_new_aside(world)
+
+
+def _set_new_aside(world: World) -> None:
+    Stewardship(world.registry).set_aside.add(
+        NEW, Sources.find(world.data).etags[NEW], "suspicious", NOW
+    )
+
+
+def _one_is_wrong(world: World) -> None:
+    """Let the newest of two versions know a file that the other does not."""
+    _labelled(world)
+    first = world.learned("20260101T000000Z-00000001")
+    world.label("new", world.frame.head(10))
+    world.learned("20260101T000000Z-00000002", first)
+
+
+def _one_is_aside(world: World) -> None:
+    _nothing_new(world)
+    world.label("new", world.frame.head(10))
+    _set_new_aside(world)
+
+
+def _unless_done(act: Callable[[], Any]) -> Any:
+    """Act as a person who is told on the second try that it was done on the first."""
+    try:
+        return act()
+    except InputError as error:
+        return str(error)
+
+
+def _was_done(answer: Any) -> bool:
+    return not isinstance(answer, str)
+
+
+def _roll_back(world: World) -> Any:
+    steward = Stewardship(world.registry)
+    return _unless_done(lambda: steward.roll_back("it was wrong", "20260101T000000Z-00000001"))
+
+
+def _decided(world: World, _: Any) -> Any:
+    asides = world.memory.contents("evergreen-models", keys.SET_ASIDE).values()
+    entries: list[Mapping[str, Any]] = [json.loads(content) for content in asides]
+    held = sorted(e["key"] for e in entries if not e["released_at"])
+    released = sorted(e["key"] for e in entries if e["released_at"])
+    pointer = world.registry.pointer()
+    succession = [*world.registry.succession(pointer)]
+    return pointer.version, pointer.move.kind, pointer.move.reason, succession, held, released
+
+
+SCENARIOS = {
+    "predict one": Scenario(
+        prepare=_one_version,
+        act=lambda world: _ask(world, "/predict", _customers(world, 1)[0]),
+        result=_answered,
+        normally=_predictions_were_given,
+        holds=_each_is_kept,
+        final=False,
+    ),
+    "predict a batch while the champion changes": Scenario(
+        prepare=_two_versions,
+        warm=_predicted_with_the_first,
+        act=lambda world: _ask(world, "/predict/batch", _customers(world, 3)),
+        result=_answered,
+        normally=_predictions_were_given,
+        holds=_each_is_kept,
+        final=False,
+    ),
+    "score an upload": Scenario(
+        prepare=lambda world: _upload(world, 40), act=_score, result=_scored, normally=_is("scored")
+    ),
+    "score a mended upload": Scenario(
+        prepare=lambda world: _upload(world, 20, spoilt=False),
+        act=_score,
+        result=_scored,
+        normally=_is("scored"),
+    ),
+    "score an upload in parts": Scenario(
+        prepare=lambda world: _upload(world, 60),
+        act=_score_in_parts,
+        result=_scored,
+        normally=_is("scored"),
+    ),
+    "wake an upload": Scenario(
+        prepare=_waiting,
+        act=_wake,
+        result=_scored,
+        normally=lambda answers: [each["status"] for each in answers] == ["scored"],
+        holds=_waits_or_is_wanted,
+    ),
+    "check for drift": Scenario(
+        prepare=_drifted,
+        act=lambda world: world.invoke("drift", event("schedule")),
+        result=_reported,
+        normally=lambda answer: answer["verdict"] == "drift",
+    ),
+    "retrain and promote": Scenario(
+        prepare=_news,
+        act=lambda world: world.invoke("retrain", event("drift-detected")),
+        result=_retrained_and_told,
+        normally=_is("promoted"),
+    ),
+    "retrain and keep": Scenario(
+        prepare=_nothing_new,
+        act=lambda world: world.invoke("retrain", {}),
+        result=_retrained,
+        normally=_is("kept"),
+    ),
+    "promote by hand": Scenario(
+        prepare=_one_waits,
+        act=lambda world: Stewardship(world.registry).promote(
+            "20260109T000000Z-00000009", "it is right"
+        ),
+        result=_decided,
+        normally=_was_done,
+    ),
+    "roll back": Scenario(
+        prepare=_one_is_wrong, act=_roll_back, result=_decided, normally=_was_done
+    ),
+    "release": Scenario(
+        prepare=_one_is_aside,
+        act=lambda world: _unless_done(
+            lambda: Stewardship(world.registry).release(NEW, "it is right")
+        ),
+        result=_decided,
+        normally=_was_done,
+    ),
+}

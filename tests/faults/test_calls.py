@@ -1,0 +1,83 @@
+"""The calls of every function where nothing goes wrong, as its role must allow them.
+
+A call is a service's operation on a bucket and a folder of it. One that is new is told here, and
+belongs into the template; one that is gone can be taken out of it.
+"""
+
+import pytest
+
+from .scenarios import SCENARIOS, World
+from .test_faults import begin
+
+BY = {
+    "predict one": "predict",
+    "predict a batch while the champion changes": "predict",
+    "score an upload": "score",
+    "score a mended upload": "score",
+    "score an upload in parts": "score",
+    "wake an upload": "score",
+    "check for drift": "drift",
+    "retrain and promote": "retrain",
+    "retrain and keep": "retrain",
+    "promote by hand": "a person",
+    "roll back": "a person",
+    "release": "a person",
+}
+"""Who does what."""
+
+CALLS = {
+    "predict": """
+        firehose PutRecordBatch
+        s3 GetObject models:models/
+    """,
+    "score": """
+        events PutEvents
+        s3 CompleteMultipartUpload data:scored/
+        s3 CreateMultipartUpload data:scored/
+        s3 DeleteObject data:rejected/ data:waiting/
+        s3 GetObject data:incoming/ data:scored/ data:scoring/ data:waiting/ models:models/
+        s3 HeadObject data:incoming/ data:rejected/ data:scored/ data:scoring/
+        s3 ListObjectsV2 data:waiting/
+        s3 PutObject data:rejected/ data:scored/ data:scoring/ logs:inference/
+        s3 UploadPart data:scored/
+        s3 UploadPartCopy data:scored/
+        stepfunctions StartExecution
+    """,
+    "drift": """
+        events PutEvents
+        s3 GetObject logs:inference/ models:models/
+        s3 ListObjectsV2 logs:inference/
+        s3 PutObject logs:drift/
+    """,
+    "retrain": """
+        events PutEvents
+        s3 GetObject data:training/ models:locks/ models:models/ models:waiting/
+        s3 ListObjectsV2 data:training/ models:models/ models:set-aside/
+        s3 PutObject models:locks/ models:models/ models:promotions/
+    """,
+    "a person": """
+        s3 GetObject models:models/ models:promotions/ models:set-aside/
+        s3 ListObjectsV2 models:promotions/ models:set-aside/
+        s3 PutObject models:models/ models:promotions/ models:set-aside/
+    """,
+}
+"""Who → its calls: service, operation, bucket:folder."""
+
+
+@pytest.mark.parametrize("who", CALLS)
+def test_what_is_called_is_told(world: World, who: str) -> None:
+    called: dict[str, set[str]] = {}
+    for name, scenario in SCENARIOS.items():
+        if BY[name] == who:
+            world.faults.memory = world.memory.empty()
+            world.functions.begin()
+            scenario.prepare(world)
+            begin(world, scenario, world.memory)
+            world.faults.plan(None)
+            scenario.act(world)
+            for call in world.faults.calls:
+                bucket, folder = call.bucket.removeprefix("evergreen-"), call.key.split("/")[0]
+                places = called.setdefault(f"{call.service} {call.operation}", set())
+                places |= {f"{bucket}:{folder}/"} if bucket else set()
+    lines = [" ".join([call, *sorted(places)]) for call, places in sorted(called.items())]
+    assert lines == [line.strip() for line in CALLS[who].strip().splitlines()]
