@@ -44,9 +44,9 @@ ROWS_A_SECOND = 140_000  # scored, with their records
 PART_ROWS = 800_000  # in a part of 128 MB
 ROW_BYTES = 160
 
-ALARM_METRICS = 19  # infra/monitoring.yaml: one an alarm, four of "throttles"
+ALARM_METRICS = 20  # infra/monitoring.yaml: one an alarm, four of "throttles"
 DASHBOARDS = 2
-METRICS = 1  # DriftedShare; the others are only published when something is wrong
+METRICS = 2  # DriftedShare and ModelAge; the others are only published when something is wrong
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -46,24 +46,22 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return {"verdict": "no_model", "detail": str(error)}
     key = keys.drift_report(now)
     buckets.logs.put(key, json.dumps(found.as_dict(), indent=2).encode())
-    measure(found, settings.stack)
+    measure(found, settings.stack, now)
     if found.report.verdict == "drift":
         announce(events, found, buckets.logs.name, key)
     return {**found.as_dict(), "report": f"s3://{buckets.logs.name}/{key}"}
 
 
-def measure(found: Check, stack: str) -> None:
-    """Publish the drifted share as a metric, where there is one to tell."""
-    if found.report.drifted_share is None:
-        return
-    with single_metric(
-        name="DriftedShare",
-        unit=MetricUnit.NoUnit,
-        value=found.report.drifted_share,
-        namespace="Evergreen",
-    ) as metric:
-        metric.add_dimension("service", "drift")
-        metric.add_dimension("stack", stack)
+def measure(found: Check, stack: str, now: datetime) -> None:
+    """Publish how old the champion is, in days, and the drifted share, if there is one."""
+    trained = datetime.strptime(found.model_version.split("-")[0], "%Y%m%dT%H%M%S%z")
+    share = found.report.drifted_share
+    values = {"ModelAge": (now - trained) / timedelta(days=1), "DriftedShare": share}
+    for name, value in values.items():
+        if value is not None:
+            with single_metric(name, MetricUnit.NoUnit, value, namespace="Evergreen") as metric:
+                metric.add_dimension("service", "drift")
+                metric.add_dimension("stack", stack)
 
 
 def announce(events: Events, found: Check, bucket: str, key: str) -> None:

@@ -2,8 +2,8 @@
 
 LocalStack looks at an alarm when it is put, and then once in its periods, which may be an hour. So
 each is put again, as it is, once its fault is there. It keeps no metrics of API Gateway, Firehose
-and Step Functions, nor those in a function's log; there a number takes the fault's place. Two it
-can't work out at all: they are set by hand, which only proves whom they tell.
+and Step Functions, nor those in a function's log; there a number takes the fault's place. What it
+can't work out at all is set by hand, which only proves whom it tells.
 """
 
 import json
@@ -34,7 +34,7 @@ WITHOUT_METRICS = (
         "predict-errors",
     ),
 )
-BY_HAND = ("predict-slow", "throttles")
+BY_HAND = ("predict-slow", "throttles", "no-model")
 PROVED = ("score-errors", "failure-queue", "drift-errors", "drift-overdue", "retrain-errors")
 
 
