@@ -13,7 +13,8 @@ stems = st.lists(
     st.sampled_from(["a", "b", ".", "/", "é", "%2F", " ", "training/", "incoming/", ".summary"]),
     max_size=4,
 ).map("".join)
-suffixes = st.sampled_from([*keys.READABLE, ".CSV", ".Tsv", ".csv.GZ", ".JSONL"])
+READABLE = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".jsonl", ".jsonl.gz")
+suffixes = st.sampled_from([*READABLE, ".CSV", ".Tsv", ".csv.GZ", ".JSONL"])
 readable = st.builds(
     lambda stem, several: stem + "".join(several),
     stems,

@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from evergreen.customers.values import folded
+from evergreen.errors import Problem
 from evergreen.models.answers import DIGITS, Risk, risk, will_churn
 
 ANSWERS = ("churn_probability", "will_churn", "risk", "model_version")
@@ -36,6 +37,14 @@ class Answer:
     """As it is printed, with a decimal point."""
     will_churn: bool
     risk: Risk
+
+
+def reasons(problems: Iterable[Problem]) -> dict[int, str]:
+    """Say of each row that has problems what is wrong with it, all in one line."""
+    told: dict[int, list[str]] = {}
+    for problem in problems:
+        told.setdefault(problem.row, []).append(f"{problem.field}: {problem.message}")
+    return {row: "; ".join(messages) for row, messages in told.items()}
 
 
 class Answers(dict[int, Answer]):

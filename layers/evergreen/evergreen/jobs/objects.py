@@ -10,7 +10,7 @@ import orjson
 
 from evergreen.customers.careful import ROWS, Rejected
 from evergreen.customers.json_lines import Object, objects
-from evergreen.jobs.answers import ANSWERS, REASONS, Answers, aside, earlier
+from evergreen.jobs.answers import ANSWERS, REASONS, Answers, aside, earlier, reasons
 from evergreen.jobs.filed import Filed
 from evergreen.jobs.streaming import Scored, Totals
 from evergreen.models.answers import DIGITS, rounded
@@ -30,6 +30,7 @@ class Objects:
         self._said = Answers(model.threshold)
         self._ours = cache(self._names)  # the objects of one file have the same names
         self._ignored: set[str] = set()
+        self._fields = frozenset(model.schema.fields)
 
     def summary(self) -> dict[str, Any]:
         """Return what a summary says of how the file was read."""
@@ -50,10 +51,8 @@ class Objects:
         customers = [self._own(each.value) for each in read]
         self._ignored.update(*(model.schema.unknown(customer.keys()) for customer in customers))
         matrix, problems = model.schema.encode_rows(customers)
-        reasons: dict[int, list[str]] = {}
-        for problem in problems:
-            reasons.setdefault(problem.row, []).append(f"{problem.field}: {problem.message}")
-        rows = [row for row in range(len(read)) if row not in reasons]
+        wrong = reasons(problems)
+        rows = [row for row in range(len(read)) if row not in wrong]
         probabilities = rounded(model.probabilities(matrix[rows]))
         answers = [self._said[m] for m in np.rint(probabilities * 10**DIGITS).astype(int).tolist()]
         lines = []
@@ -61,10 +60,8 @@ class Objects:
             values = (float(answer.probability), answer.will_churn, answer.risk, model.version)
             lines.append(self._with(ANSWERS, read[row], customers[row], values))
         told = {
-            read[row].line: self._with(
-                REASONS, read[row], customers[row], (read[row].line, "; ".join(why))
-            )
-            for row, why in reasons.items()
+            read[row].line: self._with(REASONS, read[row], customers[row], (read[row].line, why))
+            for row, why in wrong.items()
         }
         told |= {
             each.line: orjson.dumps(
@@ -90,7 +87,7 @@ class Objects:
 
     def _own(self, customer: dict[str, Any]) -> dict[str, Any]:
         """Take off what an earlier scoring put behind an object; see `sheet.kept_columns`."""
-        names, fields = [*customer], frozenset(self._model.schema.fields)
+        names, fields = [*customer], self._fields
         ours = earlier(ANSWERS, names, fields)
         if earlier(REASONS, names, fields):
             line, reason = [*customer.values()][-len(REASONS) :]
@@ -108,4 +105,4 @@ class Objects:
         return text[:-1] + (b"," if customer else b"") + orjson.dumps(more)[1:] + b"\n"
 
     def _names(self, names: tuple[str, ...], taken: frozenset[str]) -> tuple[str, ...]:
-        return aside(names, taken.union(self._model.schema.fields))
+        return aside(names, taken | self._fields)

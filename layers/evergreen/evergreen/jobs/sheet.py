@@ -14,7 +14,7 @@ from evergreen.customers.layout import HEAD, Layout
 from evergreen.customers.records import Block
 from evergreen.customers.schema import Schema
 from evergreen.customers.values import plain
-from evergreen.jobs.answers import ANSWERS, REASONS, Answers, aside, earlier
+from evergreen.jobs.answers import ANSWERS, REASONS, Answers, aside, earlier, reasons
 from evergreen.jobs.filed import Filed
 from evergreen.jobs.lines import Lines
 from evergreen.jobs.streaming import Scored, Totals
@@ -79,11 +79,9 @@ class Sheet:
     def score(self, block: Block) -> Scored:
         """Answer some rows."""
         matrix, problems = self._encoder.encode(block)
-        reasons: dict[int, list[str]] = {}
-        for problem in problems:
-            reasons.setdefault(problem.row, []).append(f"{problem.field}: {problem.message}")
+        wrong = reasons(problems)
         good = np.ones(len(block), np.bool_)
-        good[[*reasons]] = False
+        good[[*wrong]] = False
         rows = np.flatnonzero(good)
         probabilities = rounded(self._model.probabilities(matrix[rows]))
         millionths = np.rint(probabilities * 10**DIGITS).astype(np.intp).tolist()
@@ -92,10 +90,8 @@ class Sheet:
         ends = map(self._ends.__getitem__, millionths)
         lines = self._lines.of(block, rows)
         answered = b"".join(chain.from_iterable(zip(lines, ends, strict=True)))
-        refused = [
-            Rejected(int(block.lines[row]), "; ".join(why), "") for row, why in reasons.items()
-        ]
-        told = {int(block.lines[row]): self._lines.cells(block, row) for row in reasons}
+        refused = [Rejected(int(block.lines[row]), why, "") for row, why in wrong.items()]
+        told = {int(block.lines[row]): self._lines.cells(block, row) for row in wrong}
         records = b""
         if self._filed:
             texts = [self._said[m].probability for m in millionths]
@@ -146,13 +142,13 @@ def kept_columns(layout: Layout, schema: Schema, head: bytes) -> int:
     """
     names, fields = layout.header.names, frozenset(schema.fields)
     answers = earlier(ANSWERS, names, fields)
-    reasons = earlier(REASONS, names, fields)
-    if reasons:
+    given = earlier(REASONS, names, fields)
+    if given:
         block = next(layout.blocks(io.BytesIO(head[layout.body :])), None)
         whole = slice(-1 if len(head) >= HEAD else None)  # the last row may be cut off
         lines = block.column(layout.width - 2)[whole] if block else []
         told = map(plain, block.column(layout.width - 1)[whole] if block else [])
         known = tuple(f"{name}: " for name in names) + ROWS
         if not all(map(str.isdecimal, lines)) or not all(t.startswith(known) for t in told):
-            reasons = 0
-    return layout.width - max(answers, reasons)
+            given = 0
+    return layout.width - max(answers, given)

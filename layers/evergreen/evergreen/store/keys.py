@@ -3,6 +3,8 @@
 import hashlib
 from datetime import datetime
 
+from evergreen.customers import files
+
 # data bucket
 TRAINING = "training/"
 TRAINING_SCHEMA = "training/schema.json"
@@ -23,9 +25,6 @@ FAILED = "waiting/failed.json"
 # log bucket
 INFERENCE = "inference/"
 DRIFT = "drift/"
-
-READABLE = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".jsonl", ".jsonl.gz")
-"""How the names of tables end, in small letters or capitals."""
 
 _LONGEST = 1_024  # bytes of a key
 
@@ -94,7 +93,7 @@ def score_summary(incoming: str) -> str:
     `customers.tsv.csv`, with which that would be shared, `customers.tsv.summary.json` and so on.
     """
     stem = incoming.removesuffix(".csv")
-    alone = stem != incoming and not stem.lower().endswith(READABLE)
+    alone = stem != incoming and files.kind(stem) is None
     return _result("scored", stem if alone else incoming, ".summary.json")
 
 
