@@ -13,6 +13,7 @@ import onnxruntime as ort
 from evergreen.customers.schema import Matrix, Schema
 from evergreen.errors import CorruptModelError
 from evergreen.models import artifact as files
+from evergreen.models import typical
 from evergreen.models.artifact import Artifact, Manifest
 from evergreen.models.forest import Forest
 from evergreen.models.golden import Golden, Probabilities
@@ -32,6 +33,9 @@ class Model:
     session: ort.InferenceSession
     forest: Forest | None
     """The same trees as tables; versions from before there were any have none."""
+    typical: typical.Row
+    """The typical customer, shape (features,); for versions from before it was kept, made of the
+    golden rows."""
 
     @classmethod
     def load(cls, artifact: Artifact) -> Self:
@@ -45,15 +49,18 @@ class Model:
         artifact.verify(files.CHAMPION)
         try:
             metrics = json.loads(artifact.files[files.METRICS])
+            schema = Schema.parse(artifact.files[files.SCHEMA])
+            golden = Golden.parse(artifact.files[files.GOLDEN])
+            kept = metrics.get("typical")
             model = cls(
                 manifest=artifact.manifest,
-                schema=Schema.parse(artifact.files[files.SCHEMA]),
+                schema=schema,
                 threshold=float(metrics["threshold"]),
                 metrics=metrics,
                 session=_session(artifact.files[files.ONNX]),
                 forest=Forest.of(artifact.files),
+                typical=typical.parse(kept) if kept else typical.of(schema, golden.matrix),
             )
-            golden = Golden.parse(artifact.files[files.GOLDEN])
             golden.check(model._run(golden.matrix))
             if model.forest:
                 golden.check(model.forest.probabilities(golden.matrix))
