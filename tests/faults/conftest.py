@@ -5,6 +5,7 @@ import io
 import logging
 import sys
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, tzinfo
 from functools import cache
@@ -36,10 +37,11 @@ from evergreen.store import lock, ranges
 from evergreen.store.registry import Registry
 from evergreen.store.s3 import Bucket
 from local.demo.stack import ROOT
+from tests.policies import ALLOWED, granted
 
 from .injection import Faults
 from .memory import Memory
-from .scenarios import World
+from .scenarios import A_PERSON, SCENARIOS, World
 
 SETTINGS = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -50,7 +52,7 @@ SETTINGS = {
     "EVERGREEN_LOG_BUCKET": "evergreen-logs",
     "EVERGREEN_LOG_STREAM": "evergreen-inference",
     "EVERGREEN_MODEL_REFRESH_SECONDS": "0",
-    "EVERGREEN_SCORE_MACHINE": "arn:aws:states:us-east-1:123456789012:stateMachine:score",
+    "EVERGREEN_SCORE_MACHINE": "arn:aws:states:us-east-1:123456789012:stateMachine:evergreen-score",
     "EVERGREEN_SCORE_PART_MEGABYTES": "0.0042",
 }
 MODULES = {path.stem for path in ROOT.glob("functions/*/*.py")}
@@ -216,20 +218,31 @@ class _Kept(logging.Handler):
 
 
 @pytest.fixture
-def survived(request: pytest.FixtureRequest) -> Callable[[int], None]:
-    """Counts the faults that were survived, for the summary."""
-    return lambda number: request.node.user_properties.append(("faults survived", number))
+def survived(request: pytest.FixtureRequest) -> Callable[[int, set[str]], None]:
+    """Counts the faults that were survived, and keeps which rights that took, for the summary."""
+
+    def note(number: int, used: set[str]) -> None:
+        told = [request.node.callspec.params["name"], number, sorted(used)]
+        request.node.user_properties.append(("survived", told))
+
+    return note
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print how many faults each scenario survived."""
-    survived: dict[str, int] = {}
+    """Print how many faults each scenario survived, and the rights that none has used."""
+    survived, used = Counter[str](), defaultdict[str, set[str]](set)
     for report in terminalreporter.getreports("passed"):
-        for name, number in report.user_properties:
-            if name == "faults survived" and report.when == "call":
-                scenario = report.nodeid.split("[")[1].split("-")[0]
-                survived[scenario] = survived.get(scenario, 0) + number
+        for kind, told in report.user_properties:
+            if kind == "survived" and report.when == "call":
+                name, number, statements = told
+                survived[name] += number
+                used[SCENARIOS[name].role or A_PERSON].update(statements)
     if survived:
-        terminalreporter.section(f"{sum(survived.values()):,} faults survived")
-        for scenario, number in survived.items():
-            terminalreporter.line(f"{number:6,}  {scenario}")
+        terminalreporter.section(f"{survived.total():,} faults survived")
+        for name, number in survived.items():
+            terminalreporter.line(f"{number:6,}  {name}")
+    if survived.keys() == SCENARIOS.keys():
+        terminalreporter.section("rights that no scenario has used")
+        for role in sorted(used.keys() & ALLOWED.keys()):
+            for statement in sorted(granted(role) - used[role]):
+                terminalreporter.line(f"{role}: {statement}")

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
-from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+
+from tests.policies import Need, needs, needs_if_not_there
 
 from .memory import Memory, refusal
 
@@ -41,7 +43,7 @@ AT_WRITES = (Kind.LOST, Kind.RETRIED, Kind.KILLED_BEFORE, Kind.KILLED_AFTER)
 
 
 class Call(NamedTuple):
-    """A call, as a policy has to allow it."""
+    """What is called, and where."""
 
     service: str
     operation: str
@@ -59,6 +61,8 @@ class Faults:
 
     memory: Memory
     calls: list[Call] = field(default_factory=list)
+    needs: set[Need] = field(default_factory=set)
+    """All that these calls must be allowed."""
     kind: Kind | None = None
     at: int = 0
     """The number of the call that goes wrong, from 1 on; for `AT_WRITES`, of the write."""
@@ -70,7 +74,7 @@ class Faults:
 
     def plan(self, kind: Kind | None, at: int = 0) -> None:
         """Let one call go wrong from here on, and a process begin."""
-        self.calls = []
+        self.calls, self.needs = [], set()
         self.kind, self.at, self.struck, self.dead, self._seen = kind, at, None, False, 0
 
     def call(self, client: Any, operation: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -85,10 +89,16 @@ class Faults:
         )
 
         def do() -> dict[str, Any]:
-            return self.memory.answer(client, operation, given)
+            try:
+                return self.memory.answer(client, operation, given)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+                    self.needs.add(needs_if_not_there(given))
+                raise
 
         with self._counting:
             self.calls.append(call)
+            self.needs.update(needs(call.service, operation, given))
             if self.kind and (call.writes or self.kind not in AT_WRITES):
                 self._seen += 1
                 if self._seen == self.at or (self.struck and self.kind is Kind.AWAY):

@@ -36,6 +36,8 @@ LONG_AGO = NOW - timedelta(days=30)
 UPLOAD = "incoming/customers.csv"
 NEW = "training/new.csv"
 
+A_PERSON = "a person"
+
 
 class Context:
     """What Lambda hands to a function; a retry has the id of the first try."""
@@ -127,6 +129,8 @@ def event(name: str) -> Any:
 class Scenario:
     """What happens, and what must be so afterwards."""
 
+    by: str
+    """The function that does it, or `A_PERSON`."""
     prepare: Callable[[World], None]
     """What there is before."""
     act: Callable[[World], Any]
@@ -141,6 +145,11 @@ class Scenario:
     """What the process has done before."""
     final: bool = True
     """Whether nobody asks again where `act` returns: it must have done what it is there for."""
+
+    @property
+    def role(self) -> str | None:
+        """Whose rights there are; None where it is a person, who may do anything."""
+        return None if self.by == A_PERSON else f"{self.by.capitalize()}FunctionRole"
 
 
 def _is(status: str) -> Callable[[Any], bool]:
@@ -301,6 +310,7 @@ def _news(world: World) -> None:
 
 def _retrained(world: World, _: Any) -> Any:
     """What serves and why, and what else there is: all but names and times, which are new."""
+    assert world.pointer().key in world.memory.contents("evergreen-models", keys.PROMOTIONS)
     manifests = world.manifests()
     serving = manifests[world.pointer().version]
     previous = world.pointer().previous
@@ -361,9 +371,15 @@ def _was_done(answer: Any) -> bool:
     return not isinstance(answer, str)
 
 
-def _roll_back(world: World) -> Any:
-    steward = Stewardship(world.registry)
-    return _unless_done(lambda: steward.roll_back("it was wrong", "20260101T000000Z-00000001"))
+def _the_newest_is_wrong(world: World) -> None:
+    """Let the newest of three versions know a file that the others do not."""
+    _one_is_wrong(world)
+    world.label("newer", world.frame.head(20))
+    world.learned("20260101T000000Z-00000003", world.registry.pointer())
+
+
+def _roll_back(world: World, to: str | None = None) -> Any:
+    return Stewardship(world.registry).roll_back("it was wrong", to)
 
 
 def _decided(world: World, _: Any) -> Any:
@@ -373,11 +389,19 @@ def _decided(world: World, _: Any) -> Any:
     released = sorted(e["key"] for e in entries if e["released_at"])
     pointer = world.registry.pointer()
     succession = [*world.registry.succession(pointer)]
-    return pointer.version, pointer.move.kind, pointer.move.reason, succession, held, released
+    moves = [(each.version, each.kind, each.reason) for each in world.registry.history(pointer)]
+    return moves, _noted(world), succession, held, released
+
+
+def _noted(world: World) -> list[str]:
+    """The versions that served, as the history has it."""
+    noted = world.memory.contents("evergreen-models", keys.PROMOTIONS).values()
+    return [Move.parse(content).version for content in noted]
 
 
 SCENARIOS = {
     "predict one": Scenario(
+        by="predict",
         prepare=_one_version,
         act=lambda world: _ask(world, "/predict", _customers(world, 1)[0]),
         result=_answered,
@@ -386,6 +410,7 @@ SCENARIOS = {
         final=False,
     ),
     "predict a batch while the champion changes": Scenario(
+        by="predict",
         prepare=_two_versions,
         warm=_predicted_with_the_first,
         act=lambda world: _ask(world, "/predict/batch", _customers(world, 3)),
@@ -395,21 +420,28 @@ SCENARIOS = {
         final=False,
     ),
     "score an upload": Scenario(
-        prepare=lambda world: _upload(world, 40), act=_score, result=_scored, normally=_is("scored")
+        by="score",
+        prepare=lambda world: _upload(world, 40),
+        act=_score,
+        result=_scored,
+        normally=_is("scored"),
     ),
     "score a mended upload": Scenario(
+        by="score",
         prepare=lambda world: _upload(world, 20, spoilt=False),
         act=_score,
         result=_scored,
         normally=_is("scored"),
     ),
     "score an upload in parts": Scenario(
+        by="score",
         prepare=lambda world: _upload(world, 60),
         act=_score_in_parts,
         result=_scored,
         normally=_is("scored"),
     ),
     "wake an upload": Scenario(
+        by="score",
         prepare=_waiting,
         act=_wake,
         result=_scored,
@@ -417,35 +449,51 @@ SCENARIOS = {
         holds=_waits_or_is_wanted,
     ),
     "check for drift": Scenario(
+        by="drift",
         prepare=_drifted,
         act=lambda world: world.invoke("drift", event("schedule")),
         result=_reported,
         normally=lambda answer: answer["verdict"] == "drift",
     ),
     "retrain and promote": Scenario(
+        by="retrain",
         prepare=_news,
         act=lambda world: world.invoke("retrain", event("drift-detected")),
         result=_retrained_and_told,
         normally=_is("promoted"),
     ),
     "retrain and keep": Scenario(
+        by="retrain",
         prepare=_nothing_new,
         act=lambda world: world.invoke("retrain", {}),
         result=_retrained,
         normally=_is("kept"),
     ),
     "promote by hand": Scenario(
+        by=A_PERSON,
         prepare=_one_waits,
         act=lambda world: Stewardship(world.registry).promote(
             "20260109T000000Z-00000009", "it is right"
         ),
         result=_decided,
-        normally=_was_done,
+        normally=lambda move: move.kind == "promotion",
     ),
     "roll back": Scenario(
-        prepare=_one_is_wrong, act=_roll_back, result=_decided, normally=_was_done
+        by=A_PERSON,
+        prepare=_the_newest_is_wrong,
+        act=_roll_back,
+        result=_decided,
+        normally=lambda move: move.kind == "rollback",
+    ),
+    "roll back to a version": Scenario(
+        by=A_PERSON,
+        prepare=_the_newest_is_wrong,
+        act=lambda world: _roll_back(world, "20260101T000000Z-00000001"),
+        result=_decided,
+        normally=lambda move: move.kind == "rollback",
     ),
     "release": Scenario(
+        by=A_PERSON,
         prepare=_one_is_aside,
         act=lambda world: _unless_done(
             lambda: Stewardship(world.registry).release(NEW, "it is right")

@@ -1,29 +1,13 @@
-"""The calls of every function where nothing goes wrong, as its role must allow them.
+"""The calls of every function where nothing goes wrong.
 
-A call is a service's operation on a bucket and a folder of it. One that is new is told here, and
-belongs into the template; one that is gone can be taken out of it.
+A call is a service's operation on a bucket and a folder of it: one that is new is told here.
+Whether a role allows them is held where things go wrong as well, in `test_faults.py`.
 """
 
 import pytest
 
 from .scenarios import SCENARIOS, World
 from .test_faults import begin
-
-BY = {
-    "predict one": "predict",
-    "predict a batch while the champion changes": "predict",
-    "score an upload": "score",
-    "score a mended upload": "score",
-    "score an upload in parts": "score",
-    "wake an upload": "score",
-    "check for drift": "drift",
-    "retrain and promote": "retrain",
-    "retrain and keep": "retrain",
-    "promote by hand": "a person",
-    "roll back": "a person",
-    "release": "a person",
-}
-"""Who does what."""
 
 CALLS = {
     "predict": """
@@ -52,7 +36,7 @@ CALLS = {
     "retrain": """
         events PutEvents
         s3 GetObject data:training/ models:locks/ models:models/ models:waiting/
-        s3 ListObjectsV2 data:training/ models:models/ models:set-aside/
+        s3 ListObjectsV2 data:training/ models:models/ models:promotions/ models:set-aside/
         s3 PutObject models:locks/ models:models/ models:promotions/
     """,
     "a person": """
@@ -67,8 +51,8 @@ CALLS = {
 @pytest.mark.parametrize("who", CALLS)
 def test_what_is_called_is_told(world: World, who: str) -> None:
     called: dict[str, set[str]] = {}
-    for name, scenario in SCENARIOS.items():
-        if BY[name] == who:
+    for scenario in SCENARIOS.values():
+        if scenario.by == who:
             world.faults.memory = world.memory.empty()
             world.functions.begin()
             scenario.prepare(world)

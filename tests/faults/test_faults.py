@@ -3,6 +3,7 @@
 The n-th call of a process goes wrong, for every n. Then the pointer is sound and nothing is lost,
 and whoever asked for the work asks again, as Lambda does: what comes of it is what would have come
 of it without the fault. A process that does not fail has done it already, for nobody asks again.
+Whatever it calls on the way, its role allows.
 """
 
 from collections.abc import Callable
@@ -13,25 +14,30 @@ import pytest
 
 from evergreen.models.artifact import Artifact
 from evergreen.store import keys
+from tests.policies import Need, granting
 
 from .injection import Call, Killed, Kind
 from .memory import Memory
 from .scenarios import SCENARIOS, Scenario, World
 
+Survived = Callable[[int, set[str]], None]
+
 
 @pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.value)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_fault_at_any_call_is_survived(
-    world: World, name: str, kind: Kind, survived: Callable[[int], None]
+    world: World, name: str, kind: Kind, survived: Survived
 ) -> None:
     scenario = SCENARIOS[name]
     scenario.prepare(world)
     before = world.memory
     expected = without_a_fault(world, scenario, before)
+    used = covered(scenario, world.faults.needs)
     failed: list[str] = []
     for number in count(1):
         try:
             struck = with_a_fault(world, scenario, before, expected, kind, number)
+            used |= covered(scenario, world.faults.needs)
         except AssertionError as error:
             failed.append(f"{number}: {world.faults.struck}: {error}")
         else:
@@ -39,7 +45,18 @@ def test_a_fault_at_any_call_is_survived(
                 break
     assert not failed, "\n\n".join(failed)
     assert number > 1
-    survived(number - 1)
+    survived(number - 1, used)
+
+
+def covered(scenario: Scenario, needs: set[Need]) -> set[str]:
+    """Return what in the role's policies allowed the calls; fails where something did not."""
+    role = scenario.role
+    if role is None:
+        return set()
+    granted = {need: granting(role, need) for need in needs}
+    missing = sorted(need for need, statement in granted.items() if statement is None)
+    assert not missing, f"{role} lacks " + "; ".join(map(str, missing))
+    return {str(statement) for statement in granted.values()}
 
 
 def without_a_fault(world: World, scenario: Scenario, before: Memory) -> Any:

@@ -61,7 +61,7 @@ def test_a_rollback_is_one_command_and_so_is_the_way_back(
 ) -> None:
     assert run("models", "rollback", "--reason", "it was a pilot") == 0
     said = capsys.readouterr().out
-    assert "second was rolled back" in said
+    assert f"rolled back second → {second.move.previous}" in said
     assert "set aside: training/b.csv" in said
     assert registry.pointer().version == second.move.previous
     assert run("sources", "list", "--json") == 0
@@ -72,6 +72,34 @@ def test_a_rollback_is_one_command_and_so_is_the_way_back(
     (released,) = SetAside(registry.bucket).entries()
     assert (released.held, released.release_reason) == (False, "second was promoted: it was not")
     assert run("models", "moves") == 0
+
+
+def test_a_rollback_that_is_typed_again_says_that_it_was_made_and_goes_no_further(
+    run: Run,
+    registry: Registry,
+    version: Artifact,
+    second: Pointer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    registry.publish(another(version, "third").manifest, version.files)
+    registry.promote("third", seen=second, reason="better")
+    said = []
+    for _ in range(2):
+        assert run("models", "rollback", "--reason", "it was a pilot") == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+    assert "rolled back third → second" in said[0]
+    assert "to go back further, name a version with --to" in said[0]
+    assert registry.pointer().version == "second"
+
+
+def test_the_moves_that_are_shown_include_one_that_was_never_noted(
+    run: Run, registry: Registry, second: Pointer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry.bucket.delete(second.move.key)
+    assert run("models", "moves", "--json") == 0
+    first, _ = json.loads(capsys.readouterr().out)
+    assert first["version"] == "second"
 
 
 def test_a_file_is_released_by_its_name(run: Run, registry: Registry, second: Pointer) -> None:

@@ -206,6 +206,88 @@ def test_a_rollback_goes_back_over_several_versions(
         steward.roll_back("to nowhere", to="d")
 
 
+@pytest.fixture
+def three(registry: Registry, version: Artifact, promoted: Pointer) -> list[Pointer]:
+    """Three versions that served one after the other, each of which knew one file more."""
+    pointers = [promoted]
+    for name in "bc":
+        manifest = another(version, name).manifest
+        known = {f"training/{each}.csv": each for each in "bc" if each <= name}
+        registry.publish(replace(manifest, sources=known), version.files)
+        pointers.append(registry.promote(name, seen=pointers[-1], reason="better"))
+    return pointers
+
+
+def held(steward: Stewardship) -> set[str]:
+    return {entry.key for entry in steward.set_aside.entries() if entry.held}
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "not noted"])
+def test_a_rollback_that_is_said_again_for_the_same_reason_is_the_same_rollback(
+    registry: Registry, three: list[Pointer], steward: Stewardship, noted: bool
+) -> None:
+    move = steward.roll_back("it was wrong")
+    if not noted:
+        registry.bucket.delete(move.key)
+    for to in (None, "b"):
+        assert steward.roll_back("it was wrong", to) == move
+    assert registry.pointer().move == move
+    assert next(registry.history()) == move
+    assert held(steward) == {"training/c.csv"}
+    steward.release("training/c.csv", "it is right")
+    steward.roll_back("it was wrong")
+    assert held(steward) == set()
+    assert steward.roll_back("that was wrong, too").version == three[0].version
+
+
+def test_a_rollback_after_another_promotion_is_a_new_one_whatever_its_reason(
+    registry: Registry, three: list[Pointer], steward: Stewardship
+) -> None:
+    steward.roll_back("it was wrong")
+    steward.promote("c", "it was right")
+    assert steward.roll_back("it was wrong").previous == "c"
+    assert len([*registry.history()]) == 6
+
+
+def test_a_rollback_is_one_also_where_it_goes_to_what_was_taken_back_before(
+    registry: Registry, three: list[Pointer], steward: Stewardship
+) -> None:
+    steward.roll_back("b was wrong, too", to=three[0].version)
+    steward.promote("c", "it was right")
+    steward.roll_back("it was wrong after all", to="b")
+    assert registry.pointer().move.kind == "rollback"
+    assert [*registry.succession(registry.pointer())] == ["b", three[0].version]
+
+
+def test_a_promotion_that_is_said_again_for_the_same_reason_is_the_same_promotion(
+    registry: Registry, three: list[Pointer], steward: Stewardship
+) -> None:
+    steward.roll_back("it was wrong")
+    move = steward.promote("c", "it was right")
+    registry.bucket.delete(move.key)
+    steward.set_aside.add("training/c.csv", "c", "so that there is something to do", NOW)
+    assert steward.promote("c", "it was right") == move
+    assert next(registry.history()) == move
+    assert held(steward) == set()
+
+
+def test_a_rollback_sets_aside_what_it_goes_back_from_though_that_was_never_noted(
+    registry: Registry, three: list[Pointer], steward: Stewardship
+) -> None:
+    registry.bucket.delete(three[-1].move.key)
+    steward.roll_back("it was wrong")
+    assert held(steward) == {"training/c.csv"}
+
+
+def test_a_training_notes_the_move_that_its_mover_could_not(
+    retraining: Retraining, learned: Pointer
+) -> None:
+    registry = retraining.registry
+    registry.bucket.delete(learned.move.key)
+    assert retraining.run("upload", LATER).status == "skipped"
+    assert [*registry.history()] == [learned.move]
+
+
 def test_what_is_not_set_aside_can_not_be_released(
     registry: Registry, steward: Stewardship
 ) -> None:

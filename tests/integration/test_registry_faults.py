@@ -1,5 +1,6 @@
 """What the registry and the lock make of a bucket in which somebody, or a fault, has meddled."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -113,6 +114,68 @@ def test_the_history_of_moves_is_newest_first(
     times = [datetime.fromisoformat(move.moved_at) for move in moves]
     assert times == sorted(times, reverse=True)
     assert times[0] <= datetime.now(UTC)
+
+
+def died_before_noting(registry: Registry, version: Artifact, promoted: Pointer) -> Pointer:
+    """Move to a second version, of which the history knows nothing."""
+    registry.publish(another(version, "b").manifest, version.files)
+    pointer = registry.promote("b", seen=promoted, reason="better")
+    registry.bucket.delete(pointer.move.key)
+    return pointer
+
+
+def test_a_move_that_was_made_counts_though_its_mover_died_before_noting_it(
+    registry: Registry, version: Artifact, promoted: Pointer
+) -> None:
+    pointer = died_before_noting(registry, version, promoted)
+    moves = [pointer.move, promoted.move]
+    assert [*registry.history(pointer)] == registry.latest(2, pointer) == moves
+    registry.settle(pointer)
+    assert [*registry.history()] == [*registry.history(pointer)] == moves
+
+
+def test_a_pointer_that_is_no_longer_the_last_does_not_pass_for_the_latest_move(
+    registry: Registry, version: Artifact, promoted: Pointer
+) -> None:
+    registry.publish(another(version, "b").manifest, version.files)
+    newer = registry.promote("b", seen=promoted, reason="better")
+    assert registry.latest(2, promoted) == [newer.move, promoted.move]
+    assert registry.latest(1, promoted) == [newer.move]
+
+
+def test_the_latest_moves_cost_no_more_where_the_pointer_is_known(
+    registry: Registry, version: Artifact, promoted: Pointer
+) -> None:
+    pointer = died_before_noting(registry, version, promoted)
+    calls: list[str] = []
+    registry.bucket.s3.meta.events.register(
+        "before-call.s3", lambda model, **_: calls.append(model.name)
+    )
+    registry.latest(2, pointer)
+    assert sorted(calls) == ["GetObject", "ListObjectsV2"]
+
+
+def test_a_pointer_with_a_time_that_is_none_is_one_that_cannot_be_read(
+    registry: Registry, promoted: Pointer
+) -> None:
+    spoilt = replace(promoted.move, moved_at="yesterday")
+    registry.bucket.put(keys.POINTER, spoilt.to_bytes())
+    assert registry.pointer().move == promoted.move
+
+
+def test_going_back_from_an_older_version_that_had_waited_is_a_rollback(
+    registry: Registry, version: Artifact, promoted: Pointer
+) -> None:
+    seen = promoted
+    for name in ("20260301T000000Z-c", "20260201T000000Z-b"):  # b waited while c was promoted
+        registry.publish(another(version, name).manifest, version.files)
+        seen = registry.promote(name, seen=seen, reason="better")
+        assert seen.move.kind == "promotion"
+    back = registry.promote("20260301T000000Z-c", seen=seen, reason="it was not")
+    assert back.move.kind == "rollback"
+    assert [*registry.succession(back)] == ["20260301T000000Z-c", promoted.version]
+    again = registry.promote("20260201T000000Z-b", seen=back, reason="it was")
+    assert again.move.kind == "promotion"
 
 
 def test_a_job_does_not_fail_because_its_lock_was_cleared_away(models: Bucket) -> None:

@@ -84,6 +84,28 @@ def test_what_lies_beside_the_labelled_files_is_explained(
     assert b"Excel" in data.get(explained[0])[0]
 
 
+def test_an_explanation_is_there_as_long_as_its_file_is_refused(
+    retrain: Retraining, data: Bucket, frame: pd.DataFrame
+) -> None:
+    def explained() -> list[str]:
+        return [entry.key.removeprefix(keys.EXPLAINED) for entry in data.list(keys.EXPLAINED)]
+
+    put_history(data, "history", frame)
+    data.put(f"{keys.TRAINING}notes.xlsx", b"PK")
+    for name in ("mended", "removed"):
+        data.put(f"{keys.TRAINING}{name}.csv", b"a,b\n1,2\n")
+    data.put(f"{keys.EXPLAINED}upload.csv", b"the rejected rows of incoming/training/upload.csv")
+    retrain.run("upload", NOW)
+    reasons = [f"{name}{keys.REASON}" for name in ("mended.csv", "notes.xlsx", "removed.csv")]
+    assert explained() == [*reasons, "upload.csv"]
+    retrain.run("upload", NOW)  # which does not read them anew
+    assert explained() == [*reasons, "upload.csv"]
+    put_history(data, "mended", frame.head(10))
+    data.delete(f"{keys.TRAINING}removed.csv")
+    retrain.run("upload", NOW)
+    assert explained() == [reasons[1], "upload.csv"]
+
+
 def test_a_few_rows_that_cannot_be_read_are_left_out_and_told(
     retrain: Retraining, data: Bucket, frame: pd.DataFrame
 ) -> None:

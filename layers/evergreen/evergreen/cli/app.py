@@ -56,7 +56,8 @@ def list_models(stack: Stack = "evergreen", json: Json = False) -> None:
 @models.command("moves")
 def list_moves(stack: Stack = "evergreen", json: Json = False) -> None:
     """Show every promotion and rollback, newest first, with its reason."""
-    rows = [dataclasses.asdict(move) for move in _registry(stack).history()]
+    registry = _registry(stack)
+    rows = [dataclasses.asdict(move) for move in registry.history(registry.pointer())]
     _show(rows, json, ["version", "kind", "moved_at", "reason"])
 
 
@@ -66,10 +67,14 @@ def roll_back(
     to: Annotated[str | None, typer.Option(help="Which version; else the one before.")] = None,
     stack: Stack = "evergreen",
 ) -> None:
-    """Go back to an earlier version; files that only later ones knew are set aside."""
+    """Go back to an earlier version; files that only later ones knew are set aside.
+
+    The same command again completes the same rollback, and goes back no further.
+    """
     steward = Stewardship(_registry(stack))
     move = steward.roll_back(reason, to)
-    console.print(f"{move.version} serves; {move.previous} was rolled back", highlight=False)
+    done = f"rolled back {move.previous} → {move.version} at {move.moved_at}"
+    console.print(f"{done}; to go back further, name a version with --to", highlight=False)
     for entry in steward.set_aside.entries():
         if entry.held:
             console.print(f"set aside: {entry.key}: {entry.reason}", highlight=False)

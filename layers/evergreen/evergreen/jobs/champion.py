@@ -78,8 +78,8 @@ class Champion:
         """
         pointer, (of, moves) = self._pointer, self._moves
         if pointer is None or of is not pointer:
-            moves = self._glance().latest(count)
-            if pointer and moves[:1] == [pointer.move]:  # else one of the two is still on its way
+            moves = self._glance().latest(count, pointer)
+            if pointer and moves[:1] == [pointer.move]:  # else there is one that is not served yet
                 self._moves = pointer, moves
         return moves
 

@@ -29,6 +29,8 @@ class Check:
     """How many predictions were made in the window."""
     sampled: float
     """The share of the customers that were looked at: 1, or that of a random sample."""
+    predicted_churn: float | None
+    """The mean of what was answered for these customers; None where there are none."""
     kinds: tuple[str, ...]
     """Which kinds of customers there are more of than before."""
     report: Report
@@ -41,6 +43,7 @@ class Check:
             "window_end": self.window_end.isoformat(),
             "records": self.records,
             "sampled": self.sampled,
+            "predicted_churn": self.predicted_churn,
             "kinds": self.kinds,
             **self.report.as_dict(),
         }
@@ -85,6 +88,7 @@ def check(
         window_end=now,
         records=population.records,
         sampled=population.sampled,
+        predicted_churn=population.predicted_churn,
         kinds=kinds(champion.schema.features, baseline, counts, report),
         report=report,
     )

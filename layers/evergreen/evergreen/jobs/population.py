@@ -76,6 +76,12 @@ class Population:
         """The share of all customers that these are: 1, or that of a random sample."""
         return self._latest.share
 
+    @property
+    def predicted_churn(self) -> float | None:
+        """The mean of what was answered for these customers; None where there are none."""
+        scores = self._rows_within()["score"]
+        return float(scores.mean()) if len(scores) else None
+
     def count(self, baseline: Baseline) -> Counts:
         """Count each customer by the latest prediction, as the model knew it that made it."""
         rows = self._rows_within()

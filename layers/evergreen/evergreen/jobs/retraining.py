@@ -35,6 +35,7 @@ from evergreen.errors import (
     SourceError,
 )
 from evergreen.jobs.cohort import Cohort
+from evergreen.jobs.explanations import Explanations
 from evergreen.jobs.failures import Failures
 from evergreen.jobs.gate import Decision, Gate
 from evergreen.jobs.history import History, Sources
@@ -69,6 +70,9 @@ class Outcome:
     reason: str
     version: str | None = None
     metrics: dict[str, Any] | None = None
+    """Of what was trained in this run, on held-out customers."""
+    comparison: dict[str, Any] | None = None
+    """Of that with the champion."""
     set_aside: dict[str, str] = field(default_factory=dict)
     """The files that were found suspicious in this run, each with the reason."""
     refused: dict[str, str] = field(default_factory=dict)
@@ -130,8 +134,9 @@ class Retraining:
         asides = {entry.etag: entry for entry in self.set_aside.entries()}
         held = {etag for etag, entry in asides.items() if entry.held}
         sources = Sources.find(self.data).without(held)
+        explanations = Explanations(self.data)
         for key in sources.foreign:
-            self._explain(key, files.refusal(key))
+            explanations.give(key, files.refusal(key))
         if not sources.complete:
             waiting = f"waiting for {keys.TRAINING_SCHEMA} and a table beside it"
             aside = ", ".join(asides[etag].key for etag in held)
@@ -155,8 +160,10 @@ class Retraining:
         except (InputError, ParityError) as error:
             failures.fail(str(error))
             raise
+        refused = {**occasion.refused, **outcome.refused}
         if outcome.refused:
-            failures.refuse({**occasion.refused, **outcome.refused})
+            failures.refuse(refused)
+        explanations.keep({*refused, *sources.foreign})
         return outcome
 
     def _learn(self, occasion: Occasion) -> Outcome:
@@ -181,17 +188,6 @@ class Retraining:
             if trigger != "manual" and (waits := occasion.waits(gate, cohort)):
                 return _too_little(trigger, waits)
         return self._train(occasion, schema, cohort, gate)
-
-    def _explain(self, key: str, reason: str) -> None:
-        """Say in the bucket why a file is not learned from, unless that was said before."""
-        explanation = keys.explained(key)
-        content = f"{reason}\n".encode()
-        try:
-            if self.data.get(explanation)[0] == content:
-                return
-        except NotFoundError:
-            pass
-        self.data.put(explanation, content, "text/plain; charset=utf-8")
 
     def _champion(self) -> Pointer | None:
         try:
@@ -267,7 +263,7 @@ class Retraining:
         """
         for key, reason in error.reasons.items():
             logger.error("refused %s: %s", key, reason)
-            self._explain(key, reason)
+            Explanations(self.data).give(key, reason)
         left = occasion.refuse(error.reasons)
         if not left.sources.complete or occasion.unlearns(error.reasons):
             raise SourceError(left.refused)
@@ -316,7 +312,8 @@ class Retraining:
         outcome = Outcome(status, decision.reason, manifest.version)
         if decision.promoted:
             outcome = self._promote(manifest, occasion.champion)
-        return replace(outcome, metrics=trained.metrics["held_out"])
+        held_out = trained.metrics["held_out"]
+        return replace(outcome, metrics=held_out, comparison=decision.comparison)
 
     def _promote(self, manifest: Manifest, champion: Pointer | None) -> Outcome:
         """Move the pointer, unless somebody else has moved it since the champion was looked at."""

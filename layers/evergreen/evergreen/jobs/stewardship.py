@@ -32,6 +32,8 @@ class Stewardship:
         """Let an earlier version serve, and set aside the files that only later ones knew.
 
         The files are set aside first: a training that starts in between learns nothing from them.
+        Said again for the same reason it is the same rollback, of which what is left is done: who
+        hears of a failure can't know how far it came.
 
         Args:
             reason: why; it is kept with the move and with each file.
@@ -46,33 +48,40 @@ class Stewardship:
         """
         _require(reason)
         pointer = self.registry.pointer()
+        last = pointer.move
+        if (last.kind, last.reason) == ("rollback", reason) and to in (None, last.version):
+            self.registry.settle(pointer)
+            return last
         served = list(islice(self.registry.succession(pointer), 2))
         target = to or (served[1] if len(served) > 1 else None)
         if target is None:
             raise InputError(f"there is no version before {pointer.version}")
         if target == pointer.version:
             raise InputError(f"{target} serves already")
-        if all(move.version != target for move in self.registry.history()):
+        if all(move.version != target for move in self.registry.history(pointer)):
             raise InputError(f"{target} never served, so it can only be promoted")
-        self._set_aside(target, reason, apart_from=set())
-        return self.registry.promote(target, seen=pointer, reason=reason).move
+        self._set_aside(pointer, target, reason, apart_from=set())
+        return self.registry.promote(target, seen=pointer, reason=reason, kind="rollback").move
 
     def honour(self, pointer: Pointer) -> None:
-        """Set aside what a rollback wants set aside, however the pointer was moved.
+        """Note a move, and set aside what a rollback wants set aside, whoever moved the pointer.
 
         What a person released since stays released. Where the version that serves can't be read,
         nothing is set aside: what it knew can't be told.
         """
+        self.registry.settle(pointer)
         if pointer.move.kind != "rollback":
             return
         seen = {entry.etag for entry in self.set_aside.entries()}
         try:
-            self._set_aside(pointer.version, pointer.move.reason, apart_from=seen)
+            self._set_aside(pointer, pointer.version, pointer.move.reason, apart_from=seen)
         except (CorruptModelError, NotFoundError) as error:
             logger.error("nothing is set aside after the rollback: %s", error)
 
     def promote(self, version: str, reason: str) -> Move:
         """Let a version serve that the gate has not let; its files may be learned from again.
+
+        Said again for the same reason it is the same promotion; see `roll_back`.
 
         Raises:
             NotFoundError: there is no such version.
@@ -82,21 +91,24 @@ class Stewardship:
         _require(reason)
         pointer = self.registry.pointer()
         sources = set(self.registry.manifest(version).sources.values())
-        move = self.registry.promote(version, seen=pointer, reason=reason).move
+        if (pointer.version, pointer.move.reason) == (version, reason):
+            self.registry.settle(pointer)
+        else:
+            pointer = self.registry.promote(version, seen=pointer, reason=reason)
         for entry in self.set_aside.entries():
             if entry.held and entry.etag in sources:
                 self.release(entry.etag, f"{version} was promoted: {reason}")
-        return move
+        return pointer.move
 
     def release(self, name: str, reason: str) -> list[Entry]:
         """Let a file that was set aside be learned from; see `SetAside.release`."""
         _require(reason)
         return self.set_aside.release(name, reason, self._now())
 
-    def _set_aside(self, target: str, reason: str, apart_from: set[str]) -> None:
+    def _set_aside(self, pointer: Pointer, target: str, reason: str, apart_from: set[str]) -> None:
         """Set aside the labelled files that only those versions knew which served since."""
         kept = set(self.registry.manifest(target).sources.values()) | apart_from
-        moves = dropwhile(lambda move: move.version == target, self.registry.history())
+        moves = dropwhile(lambda move: move.version == target, self.registry.history(pointer))
         since = takewhile(lambda move: move.version != target, moves)
         for name in dict.fromkeys(move.version for move in since):
             for key, etag in self.registry.manifest(name).sources.items():

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evergreen.customers.schema import Matrix
-from evergreen.statistics.two_sample import Cells, homogeneity, smirnov, smirnov_p
+from evergreen.statistics.two_sample import Cells, smirnov, smirnov_p
 
 SCORE = "churn_probability"
 """What a report calls the model's own answers."""
@@ -77,11 +77,6 @@ class Column:
         before, now = self.cells[:-1], cells[:-1]
         statistic = smirnov(before, now)
         return float(statistic), float(smirnov_p(statistic, before.sum(), now.sum()))
-
-    def chi_squared(self, cells: Cells) -> tuple[float, float, float]:
-        """Return χ² of the levels that are there, its p-value, and the total variation."""
-        statistic, p_value, distance = homogeneity(np.stack([self.cells[:-1], cells[:-1]]))
-        return float(statistic), float(p_value), float(distance)
 
 
 @dataclass(frozen=True, slots=True)

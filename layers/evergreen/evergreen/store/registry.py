@@ -2,7 +2,9 @@
 
 Versions are immutable and complete: the manifest is written last, and a version without one does
 not exist. `models/current.json` names the champion. It moves only by a write that is conditional
-on what the mover saw, and every move is kept under `promotions/`; rolling back is one more move.
+on what the mover saw, and every move is noted under `promotions/`; rolling back is one more move.
+A mover who dies in between leaves a move without a note: it counts all the same wherever the
+pointer is known, and the next mover or training notes it.
 
 Who serves is decided here for all: predictor, drift check and gate take the champion from
 `Registry.champion`, which reads the same files and passes over the same broken versions.
@@ -14,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from typing import Literal
 
@@ -47,7 +50,9 @@ class Move:
     def parse(cls, text: bytes) -> "Move":
         """Read a stored move; raises CorruptModelError where it is none."""
         try:
-            return cls(**json.loads(text))
+            move = cls(**json.loads(text))
+            datetime.fromisoformat(move.moved_at)
+            return move
         except (TypeError, ValueError) as error:
             raise CorruptModelError(f"a move of the pointer can't be read: {error}") from error
 
@@ -189,13 +194,16 @@ class Registry:
             except CorruptModelError as error:
                 logger.warning("passed over %s: %s", version, error)
 
-    def promote(self, version: str, *, seen: Pointer | None, reason: str) -> Pointer:
-        """Move the pointer; to an older version that served before is a rollback.
+    def promote(
+        self, version: str, *, seen: Pointer | None, reason: str, kind: MoveKind | None = None
+    ) -> Pointer:
+        """Move the pointer.
 
         Args:
             version: the version that is to serve; it must be complete.
             seen: the pointer that the decision rests on, None where there was none.
             reason: one line for the history.
+            kind: what the mover means; else a move along the succession is a rollback.
 
         Raises:
             NotFoundError: the version was never completed.
@@ -208,32 +216,44 @@ class Registry:
             previous=seen.version if seen else None,
             moved_at=self.clock().isoformat(),
             reason=reason,
-            kind="rollback" if seen and self._goes_back(version, seen) else "promotion",
+            kind=kind or self._kind(version, seen),
         )
         if seen:
-            self._remember(seen.move)  # where the mover before us died between its two writes
+            self.settle(seen)
             etag = self.bucket.replace(keys.POINTER, move.to_bytes(), seen.etag)
         else:
             etag = self.bucket.create(keys.POINTER, move.to_bytes())
-        self._remember(move)
+        self._note(move)
         return Pointer(move, etag)
 
-    def history(self) -> Iterator[Move]:
-        """Read the moves of the pointer, newest first, each when it is asked for."""
-        for key in self._moves():
-            if move := self._move(key):
+    def settle(self, pointer: Pointer) -> None:
+        """Note the last move, unless that was done: its mover may have died before."""
+        if not any(self.bucket.list(pointer.move.key)):
+            self._note(pointer.move)
+
+    def history(self, pointer: Pointer | None = None) -> Iterator[Move]:
+        """Read the moves of the pointer, newest first, each when it is asked for.
+
+        Where the pointer is given, its own move is among them whether it was noted or not.
+        """
+        for key in self._moves(pointer):
+            if move := self._move(key, pointer):
                 yield move
 
-    def latest(self, count: int) -> list[Move]:
-        """Read the latest moves, newest first, all at once: one more request than there are."""
+    def latest(self, count: int, pointer: Pointer | None = None) -> list[Move]:
+        """Read the latest moves, as `history` does but at once: at most a request each, and one."""
+        read = partial(self._move, pointer=pointer)
         with ThreadPoolExecutor(count) as pool:
-            return [move for move in pool.map(self._move, self._moves()[:count]) if move]
+            return [move for move in pool.map(read, self._moves(pointer)[:count]) if move]
 
-    def _moves(self) -> list[str]:
+    def _moves(self, pointer: Pointer | None) -> list[str]:
         """The keys of all moves, newest first: they sort by time."""
-        return [entry.key for entry in self.bucket.list(keys.PROMOTIONS)][::-1]
+        noted = {entry.key for entry in self.bucket.list(keys.PROMOTIONS)}
+        return sorted(noted | ({pointer.move.key} if pointer else set()), reverse=True)
 
-    def _move(self, key: str) -> Move | None:
+    def _move(self, key: str, pointer: Pointer | None) -> Move | None:
+        if pointer and key == pointer.move.key:
+            return pointer.move
         try:
             return Move.parse(self.bucket.get(key)[0])
         except CorruptModelError as error:
@@ -250,11 +270,14 @@ class Registry:
                 return Pointer(last, etag)
             raise
 
-    def _goes_back(self, version: str, seen: Pointer) -> bool:
-        """Whether a move is one to an older version that served before."""
-        return version < seen.version and any(m.version == version for m in self.history())
+    def _kind(self, version: str, seen: Pointer | None) -> MoveKind:
+        """Tell a move to a version that served before, and was not taken back, from any other."""
+        if seen is None or version == seen.version:
+            return "promotion"
+        served = any(key.endswith(f"-{version}.json") for key in self._moves(seen))
+        return "rollback" if served and version in self.succession(seen) else "promotion"
 
-    def _remember(self, move: Move) -> None:
+    def _note(self, move: Move) -> None:
         self.bucket.put(move.key, move.to_bytes())
 
 

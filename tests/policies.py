@@ -1,0 +1,174 @@
+"""What each role may do, and whether that covers a call.
+
+The table is asserted to be what the deployed policies say, and the calls of the scenarios in which
+everything goes wrong are held against it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any, NamedTuple
+
+MODELS = {
+    "ModelBucket": {"s3:ListBucket"},
+    "ModelBucket/models/*": {"s3:GetObject"},
+    "ModelBucket/promotions/*": {"s3:GetObject"},
+}
+EVENTS = {"events:event-bus/default": {"events:PutEvents"}}
+FAILURES = {"FailureQueue": {"sqs:SendMessage"}}
+ONLY_THE_LOG = '{"StringLike": {"s3:prefix": "inference/*"}}'
+WRITE = {"s3:GetObject", "s3:PutObject"}
+ABORT, DELETE = {"s3:AbortMultipartUpload"}, {"s3:DeleteObject"}
+
+ALLOWED: dict[str, dict[str, set[str]]] = {
+    "PredictFunctionRole": MODELS | {"InferenceStream": {"firehose:PutRecordBatch"}},
+    "ScoreFunctionRole": MODELS
+    | EVENTS
+    | FAILURES
+    | {
+        "DataBucket": {"s3:ListBucket"},
+        "DataBucket/incoming/*": {"s3:GetObject", "s3:GetObjectVersion"},
+        "DataBucket/scored/*": WRITE | ABORT | DELETE,
+        "DataBucket/rejected/*": WRITE | ABORT | DELETE,
+        "DataBucket/scoring/*": WRITE | ABORT,
+        "DataBucket/waiting/*": WRITE | DELETE,
+        "LogBucket/inference/*": {"s3:PutObject"},
+        "states:stateMachine:${AWS::StackName}-score": {"states:StartExecution"},
+    },
+    "DriftFunctionRole": MODELS
+    | EVENTS
+    | FAILURES
+    | {
+        f"LogBucket{ONLY_THE_LOG}": {"s3:ListBucket"},
+        "LogBucket/inference/*": {"s3:GetObject"},
+        "LogBucket/drift/*": {"s3:PutObject"},
+    },
+    "RetrainFunctionRole": EVENTS
+    | FAILURES
+    | {
+        "DataBucket": {"s3:ListBucket"},
+        "DataBucket/training/*": {"s3:GetObject"},
+        "DataBucket/rejected/training/*": WRITE | DELETE,
+        "UploadQueue": {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},
+        "ModelBucket": {"s3:ListBucket"},
+        **{
+            f"ModelBucket/{folder}/*": WRITE
+            for folder in ("models", "promotions", "set-aside", "waiting", "locks")
+        },
+    },
+    "ScoreMachineRole": {
+        "lambda:function:${ScoreFunction}*": {"lambda:InvokeFunction"},
+        "sqs:${FailureQueue.QueueName}": {"sqs:SendMessage*"},
+        "DataBucket/scoring/*": {"s3:GetObject"},
+        "states:stateMachine:${AWS::StackName}-score": {"states:StartExecution"},
+        "states:execution:${AWS::StackName}-score:*": {
+            *("states:DescribeExecution", "states:StopExecution")
+        },
+        "states:execution:${AWS::StackName}-score/*": {
+            *("states:DescribeExecution", "states:StopExecution")
+        },
+    },
+    "DeploymentRole": {},
+    "InferenceStreamRole": {
+        "LogBucket": {"s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"},
+        "LogBucket/inference/*": {"s3:PutObject"} | ABORT,
+        "LogBucket/undelivered/*": {"s3:PutObject"} | ABORT,
+    },
+}
+"""All that anybody may do. Who needs more writes it here, and why beside the statement."""
+
+LISTED = {
+    "evergreen-data": "DataBucket",
+    "evergreen-models": "ModelBucket",
+    "evergreen-logs": "LogBucket",
+    "evergreen-inference": "InferenceStream",
+    "default": "events:event-bus/default",
+    "evergreen-score": "states:stateMachine:${AWS::StackName}-score",
+}
+"""What the table calls the buckets, the stream, the bus and the machine of a stack `evergreen`."""
+
+_ACTIONS = {
+    "HeadObject": "GetObject",
+    "ListObjectsV2": "ListBucket",
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "UploadPartCopy": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+}
+"""The action that allows an operation of S3, where it is called otherwise."""
+
+
+class Need(NamedTuple):
+    """An action on a resource, as the table calls it."""
+
+    action: str
+    resource: str
+    prefix: str | None = None
+    """Of a listing."""
+
+
+def needs(service: str, operation: str, given: Mapping[str, Any]) -> Iterator[Need]:
+    """Name all that a call must be allowed, given its parameters."""
+    match service:
+        case "s3":
+            yield from _needs_of_s3(operation, given)
+        case "firehose":
+            yield Need(f"firehose:{operation}", LISTED[given["DeliveryStreamName"]])
+        case "events":
+            for entry in given["Entries"]:
+                yield Need(f"events:{operation}", LISTED[entry.get("EventBusName", "default")])
+        case "stepfunctions":
+            machine = given["stateMachineArn"].rpartition(":")[2]
+            yield Need(f"states:{operation}", LISTED[machine])
+        case _:
+            raise AssertionError(f"what does {service} {operation} need?")
+
+
+def _needs_of_s3(operation: str, given: Mapping[str, Any]) -> Iterator[Need]:
+    bucket = LISTED[given["Bucket"]]
+    action = f"s3:{_ACTIONS.get(operation, operation)}"
+    if action == "s3:ListBucket":
+        yield Need(action, bucket, given["Prefix"])
+        return
+    place = f"{bucket}/{given['Key']}"
+    yield Need(f"{action}Version" if "VersionId" in given else action, place)
+    if "IfMatch" in given:  # whether it changes anything tells what is there
+        yield Need("s3:GetObject", place)
+    if source := given.get("CopySource"):
+        yield Need("s3:GetObject", f"{LISTED[source['Bucket']]}/{source['Key']}")
+
+
+def needs_if_not_there(given: Mapping[str, Any]) -> Need:
+    """Name what S3 asks for before it says that there is no such object, rather than forbids it.
+
+    Whether a condition on the prefix counts then is not documented, so none is relied on.
+    """
+    return Need("s3:ListBucket", LISTED[given["Bucket"]])
+
+
+@cache
+def granting(role: str, need: Need) -> str | None:
+    """Return the statement of a role that covers a need, as `granted` tells it; None: none does."""
+    for resource, actions in ALLOWED[role].items():
+        pattern, condition = _split(resource)
+        if need.action in actions and fnmatchcase(need.resource, pattern):
+            wanted = condition.get("StringLike", {}).get("s3:prefix")
+            if wanted is None or fnmatchcase(need.prefix or "", wanted):
+                return _told(need.action, resource)
+    return None
+
+
+def granted(role: str) -> set[str]:
+    """Tell all that a role may do, one action on one resource each."""
+    return {_told(action, place) for place, actions in ALLOWED[role].items() for action in actions}
+
+
+def _told(action: str, resource: str) -> str:
+    return f"{action} on {resource}"
+
+
+def _split(resource: str) -> tuple[str, dict[str, dict[str, str]]]:
+    """Take the condition off a resource."""
+    pattern, brace, condition = resource.partition('{"')
+    return pattern, json.loads(brace + condition) if brace else {}
