@@ -167,7 +167,7 @@ def failing(deployed: Deployed, data: Bucket) -> Iterator[tuple[Machine, str]]:
     functions = deployed.emulator.client("lambda")
     machines = deployed.emulator.client("stepfunctions")
     found = functions.get_function(FunctionName=deployed.outputs.score_function)
-    now, attempts = found["Configuration"], f"test/{uuid4().hex}/"
+    now, attempts = found["Configuration"], f"{keys.SCORING}test-{uuid4().hex}/"
     with urllib.request.urlopen(found["Code"]["Location"], timeout=60) as code:
         archive = io.BytesIO(code.read())
     with zipfile.ZipFile(archive, "a") as files:

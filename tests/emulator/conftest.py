@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 import uuid
 import zipfile
@@ -20,6 +21,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = "arn:aws:iam::000000000000:role/lambda"
+
+sys.path.append(str(ROOT / "local/emulator"))  # for what of it needs no LocalStack
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,21 @@ class Emulator:
     @property
     def pid(self) -> int:
         return int(json.loads((self.state / "emulator.json").read_text())["pid"])
+
+    @property
+    def permissions(self) -> list[dict[str, str]]:
+        """What functions were allowed and refused so far."""
+        lines = (self.state / "data/permissions.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def role(self, *statements: dict[str, Any]) -> str:
+        """Make a role that may do this, and return its ARN."""
+        iam, name = self.client("iam"), f"r-{uuid.uuid4().hex[:8]}"
+        made = iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
+        if statements:
+            policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+            iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy)
+        return str(made["Role"]["Arn"])
 
     def client(self, service: str) -> Any:
         return boto3.client(

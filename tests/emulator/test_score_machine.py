@@ -55,7 +55,11 @@ def failures(emulator: Emulator) -> str:
 
 @pytest.fixture(scope="module")
 def machine(emulator: Emulator, deploy: Deploy, failures: str, bucket: Any) -> Machine:
-    function = deploy(WORKER)
+    role = emulator.role(
+        {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"},
+        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{BUCKET}"},
+    )
+    function = deploy(WORKER, Role=role)
     values = {
         "Partition": "aws",
         "ScoreFunction": f"arn:aws:lambda:us-east-1:000000000000:function:{function.name}",

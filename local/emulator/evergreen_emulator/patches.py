@@ -12,6 +12,7 @@ def install() -> None:
     _update_aliases_in_place()
     _tell_the_event_bus_raw_keys()
     _delete_on_condition()
+    _hold_functions_to_their_roles()
 
 
 def _listen_on_loopback_only() -> None:
@@ -79,3 +80,10 @@ def _delete_on_condition() -> None:
         return delete(self, context, bucket, key, *rest, **more)
 
     provider.S3Provider.delete_object = delete_object
+
+
+def _hold_functions_to_their_roles() -> None:
+    """LocalStack lets everybody do everything."""
+    from evergreen_emulator import permissions
+
+    permissions.install()

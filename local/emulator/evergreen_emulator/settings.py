@@ -5,6 +5,9 @@ from pathlib import Path
 LAMBDA_PYTHON = "EVERGREEN_LAMBDA_PYTHON"
 """Names the interpreter, with awslambdaric installed, that runs the functions."""
 
+PERMISSIONS = "EVERGREEN_PERMISSIONS"
+"""Names the file that tells which permissions the functions have used, and what they lacked."""
+
 INIT_TIMEOUT = 60
 """Seconds to load a handler: AWS grants 10, on machines that do nothing else meanwhile."""
 
@@ -25,6 +28,7 @@ def environment(port: int, data: Path, lambda_python: Path) -> dict[str, str]:
         # functions are processes of ours, and there is no Docker to look for
         "LAMBDA_RUNTIME_EXECUTOR": "process",
         LAMBDA_PYTHON: str(lambda_python),
+        PERMISSIONS: str(data / "permissions.jsonl"),
         "LAMBDA_RUNTIME_ENVIRONMENT_TIMEOUT": str(INIT_TIMEOUT + 10),
         "DOCKER_HOST": f"unix://{data}/no-docker.sock",
         # asynchronous failures are retried after 1 and 2 seconds, not after 1 and 2 minutes
