@@ -22,6 +22,7 @@ S3_PUT = 0.005 / 1_000
 S3_GET = 0.0004 / 1_000
 S3_GB = 0.023  # a month
 EVENT = 1.00 / 1_000_000
+QUEUE_REQUEST = 0.40 / 1_000_000
 STEP = 0.025 / 1_000  # a transition of a standard workflow
 TRACE = 5.00 / 1_000_000
 ALARM = 0.10  # a month, for every metric that it looks at
@@ -35,18 +36,20 @@ RETRAIN_GB = 3008 / 1024
 PREDICT_SECONDS = 0.010  # a request, with the call of Firehose
 REQUESTS_A_RESTORE = 10_000  # how many one predictor answers before it ends
 TRACED = 0.05  # X-Ray's default share
-LOG_BYTES = 400  # START, END and REPORT of one invocation
+LOG_BYTES = 700  # START, END and REPORT of one invocation, and the line of its metrics
 RECORD_BYTES = 600  # of one prediction in the inference log, before gzip makes it a fifth
 DRIFT_SECONDS = 5  # a check
 LOOK_SECONDS = 2  # of the hourly look of RetrainFunction that finds nothing to learn
 TRAIN_SECONDS = 30  # some ten thousand customers
+POLLS = 5 * 3 * 60  # an hour, by which Lambda looks into the queue of uploads, 20 s each
 ROWS_A_SECOND = 140_000  # scored, with their records
 PART_ROWS = 800_000  # in a part of 128 MB
 ROW_BYTES = 160
 
 ALARM_METRICS = 20  # infra/monitoring.yaml: one an alarm, four of "throttles"
 DASHBOARDS = 2
-METRICS = 2  # DriftedShare and ModelAge; the others are only published when something is wrong
+METRICS = 7  # the predictor's three and the drift check's four, where somebody asks in every hour;
+# others cost their part of it in hours of an upload, of a training or in which something is wrong
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ def idle() -> list[Line]:
         *lambda_lines("hourly drift checks", MONTH, DRIFT_SECONDS, DRIFT_GB),
         *lambda_lines("hourly looks for what to learn", MONTH, LOOK_SECONDS, RETRAIN_GB),
         Line("their calls of S3", MONTH * 2 * 60, "GET", S3_GET),
+        Line("looks into the queue of uploads", MONTH * POLLS, "", QUEUE_REQUEST),
         Line("models and history in S3", 1, "GB", S3_GB),
         *monitoring(),
     ]

@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, single_metric
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 
 from evergreen.errors import NoModelError
 from evergreen.jobs.monitoring import Check, check
@@ -15,6 +14,7 @@ from evergreen.settings import Settings
 from evergreen.store import keys
 from evergreen.store.buckets import Buckets
 from evergreen.store.events import Events
+from evergreen.store.metrics import Metrics
 
 KINDS = 20  # so many are told in the event, which is to stay small; the report has all
 
@@ -53,15 +53,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def measure(found: Check, stack: str, now: datetime) -> None:
-    """Publish how old the champion is, in days, and the drifted share, if there is one."""
+    """Publish how old the champion is, in days, and what was found of the customers."""
     trained = datetime.strptime(found.model_version.split("-")[0], "%Y%m%dT%H%M%S%z")
-    share = found.report.drifted_share
-    values = {"ModelAge": (now - trained) / timedelta(days=1), "DriftedShare": share}
-    for name, value in values.items():
-        if value is not None:
-            with single_metric(name, MetricUnit.NoUnit, value, namespace="Evergreen") as metric:
-                metric.add_dimension("service", "drift")
-                metric.add_dimension("stack", stack)
+    Metrics("drift", stack).publish(
+        ModelAge=(now - trained) / timedelta(days=1),
+        Customers=found.report.customers,
+        DriftedShare=found.report.drifted_share,
+        PredictedChurn=found.predicted_churn,
+    )
 
 
 def announce(events: Events, found: Check, bucket: str, key: str) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import time
-from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any
@@ -19,6 +18,7 @@ from evergreen.settings import Settings
 from evergreen.store.buckets import Buckets
 from evergreen.store.events import Events
 from evergreen.store.machine import Machine
+from evergreen.store.metrics import Metrics
 
 logger = Logger(service="evergreen")  # all loggers of the package are below it
 
@@ -51,7 +51,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any] | None:
     """Score an upload, a part of one, or see to those that have waited for the first model."""
     uploads, in_parts, events = wiring()
     if event.get("join"):
-        return told(in_parts.join(event["job"]))
+        return told(in_parts.join(event["job"]), events.stack)
     if "part" in event:
         in_parts.part(event["job"], int(event["part"]), int(event["start"]), int(event["end"]))
         return None
@@ -59,12 +59,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any] | None:
         uploads.wake(lambda key: events.publish("Score Wanted", {"object": {"key": key}}))
         return None
     key = event["detail"]["object"]["key"]
-    return told(uploads.score(key, lambda: context.get_remaining_time_in_millis() / 1_000))
+    summary = uploads.score(key, lambda: context.get_remaining_time_in_millis() / 1_000)
+    return told(summary, events.stack)
 
 
-def told(summary: Summary | None) -> dict[str, Any] | None:
-    """Return a summary as the function answers it, and log it."""
+def told(summary: Summary | None, stack: str) -> dict[str, Any] | None:
+    """Return a summary as the function answers it, and tell of it in the log and by metrics."""
     if summary is None:
         return None
-    logger.info("an upload", extra=asdict(summary))
-    return asdict(summary)
+    logger.info("an upload", extra=summary.to_dict())
+    Metrics("score", stack).publish(
+        RowsScored=summary.scored or None, RowsRejected=summary.rejected or None
+    )
+    return summary.to_dict()

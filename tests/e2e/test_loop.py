@@ -142,6 +142,37 @@ def test_a_labelled_file_that_does_not_fit_is_refused_by_name_and_changes_nothin
     assert Registry(deployed.bucket("model")).pointer().version == champion
 
 
+def test_many_labelled_files_at_once_leave_the_concurrency_to_others(
+    deployed: Deployed, told: Story
+) -> None:
+    """Each used to start a function of its own, of which an account has ten at first."""
+    data, many = deployed.bucket("data"), 40
+    content = told.source.ordinary(50, seed=7).to_csv(index=False).encode()
+    files = [f"{keys.TRAINING}burst/{number}.csv" for number in range(many)]
+    group, began = f"/aws/lambda/{deployed.outputs.retrain_function}", int(time.time() * 1_000)
+    logs, sqs = deployed.emulator.client("logs"), deployed.emulator.client("sqs")
+    (queue,) = (url for url in sqs.list_queues()["QueueUrls"] if "UploadQueue" in url)
+
+    def queued() -> int:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        found = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+        return sum(map(int, found.values()))
+
+    def lines(pattern: str) -> list[str]:
+        found = logs.filter_log_events(logGroupName=group, startTime=began, limit=10_000)["events"]
+        return [event["message"] for event in found if pattern in event["message"]]
+
+    try:
+        for key in files:
+            data.put(key, content, "text/csv")
+        eventually(lambda: lines('"message":"retraining"'))
+    finally:
+        for key in files:
+            data.delete(key)
+    eventually(lambda: not queued())
+    assert len(lines("Init Duration")) <= 5
+
+
 def test_a_schema_that_cannot_be_used_ends_in_the_failure_queue_and_changes_nothing(
     deployed: Deployed,
 ) -> None:

@@ -7,77 +7,12 @@ from typing import Any
 
 import pytest
 
+from tests.policies import ALLOWED
+
 from .translated import Change, default, of_type, permissions, references, text, translated
 
 FUNCTION, ROLE = "AWS::Lambda::Function", "AWS::IAM::Role"
 NEW_ACCOUNT_MEGABYTES = 3008
-
-MODELS = {
-    "ModelBucket": {"s3:ListBucket"},
-    "ModelBucket/models/*": {"s3:GetObject"},
-    "ModelBucket/promotions/*": {"s3:GetObject"},
-}
-EVENTS = {"events:event-bus/default": {"events:PutEvents"}}
-FAILURES = {"FailureQueue": {"sqs:SendMessage"}}
-ONLY_THE_LOG = '{"StringLike": {"s3:prefix": "inference/*"}}'
-WRITE = {"s3:GetObject", "s3:PutObject"}
-ABORT, DELETE = {"s3:AbortMultipartUpload"}, {"s3:DeleteObject"}
-
-ALLOWED: dict[str, dict[str, set[str]]] = {
-    "PredictFunctionRole": MODELS | {"InferenceStream": {"firehose:PutRecordBatch"}},
-    "ScoreFunctionRole": MODELS
-    | EVENTS
-    | FAILURES
-    | {
-        "DataBucket": {"s3:ListBucket"},
-        "DataBucket/incoming/*": {"s3:GetObject", "s3:GetObjectVersion"},
-        "DataBucket/scored/*": WRITE | ABORT | DELETE,
-        "DataBucket/rejected/*": WRITE | ABORT | DELETE,
-        "DataBucket/scoring/*": WRITE | ABORT,
-        "DataBucket/waiting/*": WRITE | DELETE,
-        "LogBucket/inference/*": {"s3:PutObject"},
-        "states:stateMachine:${AWS::StackName}-score": {"states:StartExecution"},
-    },
-    "DriftFunctionRole": MODELS
-    | EVENTS
-    | FAILURES
-    | {
-        f"LogBucket{ONLY_THE_LOG}": {"s3:ListBucket"},
-        "LogBucket/inference/*": {"s3:GetObject"},
-        "LogBucket/drift/*": {"s3:PutObject"},
-    },
-    "RetrainFunctionRole": EVENTS
-    | FAILURES
-    | {
-        "DataBucket": {"s3:ListBucket"},
-        "DataBucket/training/*": {"s3:GetObject"},
-        "DataBucket/rejected/training/*": WRITE,
-        "ModelBucket": {"s3:ListBucket"},
-        **{
-            f"ModelBucket/{folder}/*": WRITE
-            for folder in ("models", "promotions", "set-aside", "waiting", "locks")
-        },
-    },
-    "ScoreMachineRole": {
-        "lambda:function:${ScoreFunction}*": {"lambda:InvokeFunction"},
-        "sqs:${FailureQueue.QueueName}": {"sqs:SendMessage*"},
-        "DataBucket/scoring/*": {"s3:GetObject"},
-        "states:stateMachine:${AWS::StackName}-score": {"states:StartExecution"},
-        "states:execution:${AWS::StackName}-score:*": {
-            *("states:DescribeExecution", "states:StopExecution")
-        },
-        "states:execution:${AWS::StackName}-score/*": {
-            *("states:DescribeExecution", "states:StopExecution")
-        },
-    },
-    "DeploymentRole": {},
-    "InferenceStreamRole": {
-        "LogBucket": {"s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"},
-        "LogBucket/inference/*": {"s3:PutObject"} | ABORT,
-        "LogBucket/undelivered/*": {"s3:PutObject"} | ABORT,
-    },
-}
-"""All that anybody may do. Who needs more writes it here, and why beside the statement."""
 
 MANAGED = {  # AWS's own, which name no resource: a function's log, X-Ray, and alarms with aliases
     "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
@@ -87,6 +22,7 @@ MANAGED = {  # AWS's own, which name no resource: a function's log, X-Ray, and a
 
 
 NEW = "s3://deployments/new"
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/1"
 PUBLISHES = {  # what a version is made of
     "code": Change({"PredictFunction": {"CodeUri": NEW}}),
     "package": Change({"EvergreenLayer": {"ContentUri": NEW}}),
@@ -105,17 +41,24 @@ PUBLISHES_NOT = {  # Lambda would refuse a version in which nothing has changed
     "boundary": Change(parameters={"PermissionsBoundary": "arn:aws:iam::123456789012:policy/a"}),
     "throttling": Change(parameters={"RequestRate": "500", "RequestBurst": "900"}),
     "other memory": Change(parameters={"RetrainMemory": "10240"}),
+    "encryption": Change(parameters={"EncryptionKey": KEY}),
     "retention": Change(parameters={"LogRetentionDays": "90", "OldVersionDays": "7"}),
     "access logs": Change(parameters={"AccessLogs": "true"}),
     "waits for the next version, as it says": Change(parameters={"ModelRefreshSeconds": "30"}),
 }
+SERVICE = "s3.${AWS::Region}.${AWS::URLSuffix}"
+SIGNED = Change(parameters={"Authorizer": "AWS_IAM"})
 TAGGED = Change({"PredictFunction": {"Tags": {"team": "growth"}}})
 CANARY = Change(parameters={"CanaryDeployments": "true"})
 
 
 @pytest.fixture(scope="module")
 def deployments() -> dict[str, dict[str, Any]]:
-    changes = {"none": Change(), "tags": TAGGED, "canary": CANARY} | PUBLISHES | PUBLISHES_NOT
+    changes = (
+        {"none": Change(), "tags": TAGGED, "canary": CANARY, "signed": SIGNED}
+        | PUBLISHES
+        | PUBLISHES_NOT
+    )
     return dict(zip(changes, translated([*changes.values()]), strict=True))
 
 
@@ -186,10 +129,68 @@ def test_one_stage_throttles_every_route(resources: dict[str, Any]) -> None:
 
 def test_only_health_and_documentation_are_open(resources: dict[str, Any]) -> None:
     paths = resources["Api"]["Properties"]["Body"]["paths"]
-    wants_key = {path: [m.get("security") for m in on.values()] for path, on in paths.items()}
-    assert {path for path, wants in wants_key.items() if wants != [[{"api_key": []}]]} == {
-        *("/health", "/docs", "/docs/{asset}", "/openapi.json")
+    routes = {
+        (p, name): method["security"] for p, on in paths.items() for name, method in on.items()
     }
+    assert {*map(str, routes.values())} == {"[]", "[{'api_key': []}]"}
+    assert {route for route, wants in routes.items() if not wants} == {
+        *(("/health", "get"), ("/health", "head")),
+        *(("/docs", "get"), ("/docs/{asset}", "get"), ("/openapi.json", "get")),
+    }
+
+
+def test_where_requests_are_to_be_signed_all_are_and_keys_are_asked_for_as_before(
+    deployments: dict[str, dict[str, Any]], resources: dict[str, Any]
+) -> None:
+    signed = deployments["signed"]["Resources"]["Api"]["Properties"]["Body"]["paths"]
+    for path, methods in resources["Api"]["Properties"]["Body"]["paths"].items():
+        for name, method in methods.items():
+            integration = signed[path][name]["x-amazon-apigateway-integration"]
+            assert signed[path][name]["security"] == [{"AWS_IAM": []}, *method["security"]]
+            assert "credentials" not in integration  # else who calls needs a right on the function
+
+
+def test_many_labelled_files_leave_the_concurrency_to_others(resources: dict[str, Any]) -> None:
+    buffer, queue = (resources[name]["Properties"] for name in ("UploadBuffer", "UploadQueue"))
+    assert buffer["ScalingConfig"] == {"MaximumConcurrency": 2}
+    assert buffer["BatchSize"] == 1000
+    assert buffer["MaximumBatchingWindowInSeconds"] > 0  # without, a batch has ten at the most
+    assert queue["VisibilityTimeout"] > resources["RetrainFunction"]["Properties"]["Timeout"]
+    (target,) = resources["RetrainFunctionLabelsUploaded"]["Properties"]["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": ["RetrainFunction", "Arn"]}
+
+
+def test_all_who_read_or_write_what_is_encrypted_may_use_the_key(
+    resources: dict[str, Any],
+) -> None:
+    through_s3 = {"StringEquals": {"kms:ViaService": {"Fn::Sub": SERVICE}}}
+    users: dict[str, set[str]] = {}
+    for name in ("ReadWithKey", "WriteWithKey"):
+        assert resources[name]["Condition"] == "HasKey"
+        policy = resources[name]["Properties"]
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        assert statement["Resource"] == {"Ref": "EncryptionKey"}
+        assert statement["Condition"] == through_s3
+        actions = statement["Action"]
+        for role in policy["Roles"]:
+            users[role["Ref"]] = {actions} if isinstance(actions, str) else {*actions}
+    buckets = {"DataBucket", "ModelBucket", "LogBucket"}
+    writes = {"s3:PutObject", "s3:DeleteObject"}
+    for role, allowed in ALLOWED.items():
+        at_buckets = {a for r, of in allowed.items() if r.split("/")[0] in buckets for a in of}
+        needs = {"kms:Decrypt"} if at_buckets else set()
+        needs |= {"kms:GenerateDataKey"} if at_buckets & writes else set()
+        assert users.get(role, set()) == needs
+    for bucket in buckets:
+        (rule,) = resources[bucket]["Properties"]["BucketEncryption"][
+            "ServerSideEncryptionConfiguration"
+        ]
+        condition, with_key, without = rule["ServerSideEncryptionByDefault"]["Fn::If"]
+        assert (condition, without) == ("HasKey", {"SSEAlgorithm": "AES256"})
+        assert with_key == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": {"Ref": "EncryptionKey"}}
+    for name, group in of_type(resources, "AWS::Logs::LogGroup").items():
+        if name != "ApiLogs":  # which has nothing of customers
+            assert group["KmsKeyId"]["Fn::If"][:2] == ["HasKey", {"Ref": "EncryptionKey"}]
 
 
 def test_the_gateway_tells_its_own_errors_as_the_predictor_does(resources: dict[str, Any]) -> None:
@@ -257,7 +258,10 @@ def test_a_stack_hears_its_own_events_only(resources: dict[str, Any]) -> None:
     ours = {
         n: r for n, r in rules.items() if "evergreen" in r.get("EventPattern", {}).get("source", ())
     }
-    assert ours.keys() == {"ScoreFunctionFirstModel", "RetrainFunctionDriftDetected"}
+    assert ours.keys() == {
+        *("ScoreFunctionFirstModel", "RetrainFunctionDriftDetected"),
+        "RetrainFunctionLabelsUploaded",
+    }
     for rule in ours.values():
         assert rule["EventPattern"]["detail"] == {"stack": [{"Ref": "AWS::StackName"}]}
     for function in of_type(resources, FUNCTION).values():
@@ -266,10 +270,15 @@ def test_a_stack_hears_its_own_events_only(resources: dict[str, Any]) -> None:
 
 def test_no_event_is_lost(resources: dict[str, Any]) -> None:
     rules = of_type(resources, "AWS::Events::Rule")
-    assert len(rules) == 6
+    assert len(rules) == 7
     queue = {"Arn": {"Fn::GetAtt": ["FailureQueue", "Arn"]}}
     for rule in rules.values():
         assert [target["DeadLetterConfig"] for target in rule["Targets"]] == [queue]
+    assert rules.pop("UploadRule")["Targets"][0]["Arn"] == {"Fn::GetAtt": ["UploadQueue", "Arn"]}
+    assert resources["UploadQueue"]["Properties"]["RedrivePolicy"] == {
+        "deadLetterTargetArn": queue["Arn"],
+        "maxReceiveCount": 3,
+    }
     heard = {rule["Targets"][0]["Arn"]["Fn::GetAtt"][0] for rule in rules.values()}
     kept = of_type(resources, "AWS::Lambda::EventInvokeConfig").values()
     assert heard == {config["FunctionName"]["Ref"] for config in kept}

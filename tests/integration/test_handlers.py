@@ -69,7 +69,8 @@ def function(
 def test_every_sample_event_is_used_here() -> None:
     assert {path.stem for path in EVENTS.glob("*.json")} == {
         *("api-health", "api-predict"),
-        *("upload", "labelled-upload", "schedule", "drift-detected", "model-promoted"),
+        *("upload", "labelled-uploads", "labels-uploaded"),
+        *("schedule", "drift-detected", "model-promoted"),
     }
     used = Path(__file__).read_text()
     assert all(f'event("{path.stem}")' in used for path in EVENTS.glob("*.json"))
@@ -94,6 +95,23 @@ def test_where_firehose_is_down_the_answer_is_given_and_the_record_is_in_the_log
     assert kept["prediction_id"] == json.loads(answer["body"])["prediction_id"]
     (metric,) = (line for line in told if "UndeliveredRecords" in line)
     assert metric["UndeliveredRecords"] == [1.0]
+
+
+@pytest.mark.usefixtures("promoted")
+def test_a_request_is_measured_in_one_line(
+    function: Callable[[str], ModuleType], capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler = function("predict").handler
+    assert handler(event("api-predict"), Context())["statusCode"] == 200
+    (first,) = metrics(capsys, "_aws")
+    assert (first["Predictions"], first["ColdStarts"], first["stack"]) == ([1], [1], "ours")
+    assert 0 < first["Latency"][0] < 60_000
+    assert handler(event("api-predict") | {"body": "[]"}, Context())["statusCode"] == 400
+    (second,) = metrics(capsys, "_aws")
+    assert second["ValidationErrors"] == [1]
+    assert not {"Predictions", "ColdStarts"} & second.keys()
+    assert handler(event("api-health"), Context())["statusCode"] == 200
+    assert metrics(capsys, "_aws") == []
 
 
 def test_an_error_is_text_and_not_base64(function: Callable[[str], ModuleType]) -> None:
@@ -123,11 +141,16 @@ def test_the_snapshot_is_warm_where_there_is_a_model_and_made_where_there_is_non
 
 @pytest.mark.usefixtures("promoted")
 def test_score_answers_an_upload(
-    function: Callable[[str], ModuleType], data: Bucket, frame: pd.DataFrame
+    function: Callable[[str], ModuleType],
+    data: Bucket,
+    frame: pd.DataFrame,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     data.put("incoming/customers.csv", frame.to_csv(index=False).encode())
     summary = function("score").handler(event("upload"), Context())
     assert summary["scored"] == len(frame)
+    (metric,) = metrics(capsys, "RowsScored")
+    assert (metric["RowsScored"], metric["stack"]) == ([len(frame)], "ours")
 
 
 def test_an_upload_before_the_first_model_waits_and_is_woken_by_it(
@@ -222,6 +245,9 @@ def test_drift_is_reported_announced_and_measured(
     (metric,) = metrics(capsys, "DriftedShare")
     assert (metric["service"], metric["stack"]) == ("drift", "ours")
     assert metric["DriftedShare"] == [report["drifted_share"]]
+    assert metric["Customers"] == [500]
+    mean = np.random.default_rng(0).random(500).mean()  # of what `log_predictions` answered
+    assert metric["PredictedChurn"] == pytest.approx([mean]) == [report["predicted_churn"]]
 
 
 def test_no_drift_is_reported_and_not_announced(
@@ -250,6 +276,17 @@ def test_too_few_customers_are_reported_and_not_measured(
     assert "DriftedShare" not in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("promoted")
+def test_a_check_that_finds_nobody_measures_the_model_all_the_same(
+    function: Callable[[str], ModuleType], capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = function("drift").handler(event("schedule"), Context())
+    assert (report["customers"], report["predicted_churn"]) == (0, None)
+    (metric,) = metrics(capsys, "ModelAge")
+    assert metric["Customers"] == [0]
+    assert not {"PredictedChurn", "DriftedShare"} & metric.keys()
+
+
 def test_a_bus_that_does_not_take_the_event_is_an_error_and_so_the_check_is_repeated(
     function: Callable[[str], ModuleType], logs: Bucket, schema: Schema, promoted: Pointer
 ) -> None:
@@ -268,7 +305,7 @@ def test_a_check_before_the_first_model_is_no_error(
 @pytest.mark.parametrize(
     ("sample", "trigger"),
     [
-        (event("labelled-upload"), "upload"),
+        (event("labels-uploaded"), "upload"),
         (event("drift-detected"), "drift"),
         (event("schedule"), "upload"),
         ({}, "manual"),
@@ -288,6 +325,17 @@ def test_retrain_knows_what_asked_for_it(
     outcome = function("retrain").handler(sample, Context())
     assert outcome["status"] == "promoted"
     assert registry.manifest(outcome["version"]).trigger == trigger
+
+
+def test_labelled_files_that_come_together_are_one_event(
+    function: Callable[[str], ModuleType], data: Bucket
+) -> None:
+    sample = event("labelled-uploads")
+    bus = FakeBus()
+    app = retrain_wired_to(function("retrain"), bus)
+    assert app.handler({"Records": sample["Records"] * 300}, Context()) == {"files": 300}
+    assert told(bus) == {"Labels Uploaded": {"stack": "ours", "files": 300}}
+    assert not list(data.list(keys.TRAINING))
 
 
 def told(bus: FakeBus) -> dict[str, Any]:
@@ -376,7 +424,11 @@ def test_a_promotion_that_the_bus_did_not_take_is_told_by_the_retry(
 
 
 def test_a_version_that_waits_for_a_person_is_told(
-    function: Callable[[str], ModuleType], data: Bucket, learned: Pointer
+    function: Callable[[str], ModuleType],
+    data: Bucket,
+    registry: Registry,
+    learned: Pointer,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     put_history(data, "crisis", moved(2_000, 9, 1.4))
     bus = FakeBus()
@@ -387,6 +439,12 @@ def test_a_version_that_waits_for_a_person_is_told(
         "model_version": outcome["version"],
         "reason": outcome["reason"],
     }
+    (metric,) = metrics(capsys, "PromotionsWanted")
+    compared = registry.manifest(outcome["version"]).decision["comparison"]
+    assert metric["Trainings"] == [1]
+    assert metric["HeldOutLogLoss"] == [outcome["metrics"]["log_loss"]]
+    assert metric["ChampionLogLoss"] == [compared["rival_log_loss"]]
+    assert metric["ChallengerLogLoss"] == [compared["challenger_log_loss"]]
 
 
 def test_a_training_that_ends_as_it_should_tells_nobody(

@@ -1,24 +1,19 @@
 """infra/monitoring.yaml: whoever is told of something is told all of it, and of what exists."""
 
 import importlib.util
-import io
 import itertools
 import json
 import re
-from contextlib import redirect_stdout
-from datetime import UTC, datetime
 from functools import cache
-from types import ModuleType, SimpleNamespace
-from typing import Any, get_args
-from unittest.mock import patch
+from types import ModuleType
+from typing import Any
 
 import pytest
 import yaml
 
-from evergreen.jobs.retraining import Outcome, Status
+from evergreen.store.metrics import NAMESPACE, UNITS
 from local.demo.stack import ROOT
 
-OURS = "Evergreen"
 AWS_METRICS = {
     "AWS/ApiGateway": {"Count", "4XXError", "5XXError", "Latency"},
     "AWS/Lambda": {"ConcurrentExecutions", "Duration", "Errors", "Invocations", "Throttles"},
@@ -80,31 +75,13 @@ def module(path: str) -> ModuleType:
 
 @cache
 def published() -> list[tuple[str, dict[str, str]]]:
-    """Let the functions publish all their metrics, and return the names with the dimensions."""
+    """Return the names of all our metrics, with the dimensions."""
     stack = "Stack"  # the name of the parameter that takes its place in monitoring
-    wiring = module("functions/predict/wiring.py")
-    drift = module("functions/drift/app.py")
-    retrain = module("functions/retrain/app.py")
-    events = SimpleNamespace(stack=stack, publish=lambda *_: None)
-    files = {"training/a.csv": "a reason"}
-    names = ("DATA_BUCKET", "MODEL_BUCKET", "LOG_BUCKET", "LOG_STREAM", "STACK")
-    environ = {f"EVERGREEN_{name}": stack for name in names}
-    out = io.StringIO()
-    with redirect_stdout(out), patch.dict("os.environ", environ):
-        wiring.keep_in_function_log([b"{}"])
-        report = SimpleNamespace(drifted_share=0.5)
-        check = SimpleNamespace(model_version="20261126T073946Z-67d1e77a", report=report)
-        drift.measure(check, stack, datetime.now(UTC))
-        for status in get_args(Status):
-            retrain.tell(events, Outcome(status, "", set_aside=files, refused=files), {})
-    found = []
-    for line in map(json.loads, out.getvalue().splitlines()):
-        for entry in line.get("_aws", {}).get("CloudWatchMetrics", ()):
-            assert entry["Namespace"] == OURS
-            for dimensions in entry["Dimensions"]:
-                told = {name: line[name] for name in dimensions}
-                found += [(metric["Name"], told) for metric in entry["Metrics"]]
-    return found
+    return [
+        (name, {"service": service, "stack": stack})
+        for service, units in UNITS.items()
+        for name in units
+    ]
 
 
 ALARMS = of_type("AWS::CloudWatch::Alarm")
@@ -134,7 +111,7 @@ def series(dashboard: str) -> list[tuple[str, str, dict[str, str]]]:
 
 def check_metric(namespace: str, name: str, dimensions: dict[str, Any]) -> None:
     """Hold a metric against what AWS publishes, and against what our functions do."""
-    if namespace == OURS:
+    if namespace == NAMESPACE:
         assert (name, dimensions) in published()
         return
     assert name in AWS_METRICS[namespace]
@@ -282,12 +259,17 @@ def test_the_dashboard_shows_every_alarm() -> None:
 
 
 def test_every_metric_of_ours_is_shown() -> None:
-    drawn = [(name, d) for board in DASHBOARDS for space, name, d in series(board) if space == OURS]
+    drawn = [
+        (name, d) for board in DASHBOARDS for space, name, d in series(board) if space == NAMESPACE
+    ]
     shown = [(name, {k: v.strip("${}") for k, v in d.items()}) for name, d in drawn]
     assert all(metric in shown for metric in published())
 
 
-def test_the_costs_are_of_these_alarms_and_dashboards() -> None:
+def test_the_costs_are_of_these_alarms_dashboards_and_metrics() -> None:
     cost = module("infra/cost.py")
     assert sum(len(single_metrics(alarm)) for alarm in ALARMS.values()) == cost.ALARM_METRICS
     assert len(DASHBOARDS) == cost.DASHBOARDS
+    steady = {"Predictions", "Latency", "ColdStarts"} | UNITS["drift"].keys()
+    assert steady <= {name for name, _ in published()}
+    assert len(steady) == cost.METRICS
