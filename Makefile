@@ -6,14 +6,12 @@ SHELL := /bin/bash
 
 PORT ?= 4566
 ENV ?= dev
-ARCH := $(or $(shell sed -n '/^\[$(ENV)\.deploy/,/^\[/s/.*Architecture=\([a-z0-9_]*\).*/\1/p' samconfig.toml),x86_64)
 STATE ?= .local/state
 
 # uv: the machine's own where it works, else one in .tools
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(CURDIR)/.tools/uv/bin/uv)
 SYSTEM_PYTHON := $(shell command -v python3 || echo python3)
 export PATH := $(CURDIR)/.tools/sam/bin:$(dir $(UV)):$(PATH)
-export LAYER_ARCH := $(ARCH)
 export SAM_CLI_TELEMETRY := 0
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -22,7 +20,7 @@ CONTAINERS := $(PYTHON) -m local.containers
 ENVIRONMENTS := .venv/.ready .tools/sam/.ready .tools/runtime/.ready .tools/emulator/.ready
 
 .PHONY: help demo stories up down logs models rollback promote sources release sam-local sam-invoke image image-run compose \
-	docker engine build deploy test test-unit lint format openapi bench calibrate simulate-gate simulate-stream simulate-leaks locks clean
+	docker engine build deploy test test-unit test-oldest contract soak lint format openapi bench calibrate simulate-gate simulate-stream simulate-leaks locks clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,17 +80,31 @@ engine: .venv/.ready .tools/docker/.ready ## Run that Docker's engine until Ctrl
 	@$(CONTAINERS) engine
 
 build: $(ENVIRONMENTS) ## Build the functions and layers for ENV=dev or prod
-	@sam build --parameter-overrides Architecture=$(ARCH)
+	@sam build --config-env $(ENV)
 
 deploy: build ## Deploy to AWS with your credentials: ENV=dev or prod
 	@sam deploy --config-env $(ENV)
 
-test: $(ENVIRONMENTS) ## Run every test: on LocalStack and, where there is a Docker engine, in containers
-	@$(PYTHON) -m pytest tests/unit tests/integration tests/faults -n 2 -q
+test: $(ENVIRONMENTS) test-oldest ## Run every test: on LocalStack and, where there is a Docker engine, in containers
+	@$(PYTHON) -m pytest tests/unit tests/integration tests/faults tests/contract -n 2 -q
 	@$(PYTHON) -m pytest tests/emulator tests/e2e -q
 
 test-unit: .venv/.ready ## Run the tests that need neither sockets nor LocalStack
-	@$(PYTHON) -m pytest tests/unit tests/integration tests/faults -n 2 -q
+	@$(PYTHON) -m pytest tests/unit tests/integration tests/faults tests/contract -n 2 -q
+
+# What calls AWS. The warning: boto3 of that time asks for the time in a way that Python 3.13 advises against.
+OLDEST := tests/unit/test_sdk.py $(patsubst %,tests/integration/test_%.py, \
+	s3_conditional registry lock uploads parts stalled inference_log)
+
+test-oldest: .venv/.ready .tools/oldest/.ready ## Run the tests that call AWS with the oldest boto3 that we work with
+	@PYTHONPATH=.tools/oldest $(PYTHON) -m pytest $(OLDEST) -n 2 -q \
+		-W "ignore:datetime.datetime.utcnow:DeprecationWarning"
+
+contract: $(ENVIRONMENTS) ## Hold the API against its page: 5,000 cases by Schemathesis, SEED=0
+	@$(PYTHON) -m tests.contract $(if $(SEED),--seed $(SEED))
+
+soak: $(ENVIRONMENTS) ## Everything at once for MINUTES=10 on a LocalStack of its own; then account for every record
+	@$(PYTHON) -m tests.soak --minutes $(or $(MINUTES),10) --port $(PORT) --state .local/soak
 
 lint: .venv/.ready .tools/sam/.ready ## Check style, types and the template
 	@.venv/bin/ruff check .
@@ -127,7 +139,7 @@ simulate-leaks: .venv/.ready ## Simulate good features taken for leaks, and leak
 	@$(PYTHON) -m tests.simulations.leakage
 
 # In this order: the layers agree with each other, and the developers' environment with both.
-LOCKS := local/uv local/sam local/runtime layers/serving layers/training local/image .
+LOCKS := local/uv local/sam local/runtime local/oldest layers/serving layers/training local/image .
 COMPILE := $(UV) pip compile --quiet --generate-hashes --no-header --python-version 3.13
 
 locks: | $(UV) ## Lock every environment anew, in the newest versions
@@ -166,6 +178,12 @@ $(CURDIR)/.tools/uv/bin/uv: local/uv/requirements.txt
 	@[ ! -f local/$*/pyproject.toml ] || $(UV) pip install --quiet --python .tools/$* --no-deps --no-build-isolation -e local/$*
 	@touch $@
 
+# Not an environment: it is laid over the developers'.
+.tools/oldest/.ready: local/oldest/requirements.txt .venv/.ready | $(UV)
+	@echo "Installing the oldest boto3 that we work with"
+	@rm -rf .tools/oldest
+	@$(UV) pip install --quiet --python .venv --target .tools/oldest --link-mode copy --require-hashes -r $<
+	@touch $@
 
 # An engine of our own is made of Debian's packages, unpacked. The last lines: what an installation
 # would have linked, for a folder that is not /usr.

@@ -16,7 +16,7 @@ REGION = "us-east-1"
 STACK = "evergreen"
 
 _BUILT = ROOT / ".aws-sam/build/built-from"  # another build removes it
-_BUILT_FROM = {"", ".py", ".txt"}
+_BUILT_FROM = {"", ".mk", ".py", ".txt"}
 
 
 class StackError(Exception):
@@ -41,7 +41,6 @@ class Emulator:
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
             "PATH": f"{TOOLS / 'sam/bin'}:{TOOLS / 'uv/bin'}:{os.environ['PATH']}",
-            "LAYER_ARCH": "x86_64",  # the machine's own, whatever is deployed to AWS
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",

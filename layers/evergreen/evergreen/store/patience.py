@@ -6,10 +6,10 @@ these are well below what a request may take.
 
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 
 from evergreen.settings import Settings
+from evergreen.store import s3
 from evergreen.store.registry import Registry
 from evergreen.store.s3 import Bucket
 
@@ -43,4 +43,4 @@ def _client(*, connect: float, read: float, tries: int) -> "S3Client":
         read_timeout=read,
         retries={"mode": "standard", "total_max_attempts": tries},
     )
-    return boto3.client("s3", config=config)
+    return s3.connect(config)

@@ -1,7 +1,7 @@
 """One S3 bucket, with the writes that depend on what is there and errors that say so."""
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import boto3
+import botocore
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from evergreen.errors import ConflictError, NotFoundError
+from evergreen.errors import ConflictError, NotFoundError, SettingsError
 from evergreen.store import ranges
 from evergreen.store.multipart import THREADS, Content, MultipartUpload
 from evergreen.store.refusals import FAULTS as FAULTS
@@ -22,6 +23,9 @@ from evergreen.store.refusals import explained, status, unchanged
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+OLDEST = "1.35.69"
+"""Of botocore, which comes with Lambda's runtime. Before it, writes could not say If-Match."""
 
 _AT_ONCE = 64 * ranges.MIB  # what is larger is uploaded in parts …
 _PART = 16 * ranges.MIB  # … of this size …
@@ -48,6 +52,8 @@ class Head:
     etag: str
     size: int
     modified: datetime
+    metadata: Mapping[str, str]
+    """What was put beside the content: `x-amz-meta-reasons: 3` is `reasons` here."""
 
 
 def client() -> "S3Client":
@@ -58,6 +64,17 @@ def client() -> "S3Client":
         retries={"mode": "standard", "max_attempts": 4},
         max_pool_connections=THREADS,
     )
+    return connect(config)
+
+
+def connect(config: Config) -> "S3Client":
+    """Make a client; raises SettingsError where its library is too old for what we ask of it."""
+    if _numbers(botocore.__version__) < _numbers(OLDEST):
+        raise SettingsError(
+            f"botocore {botocore.__version__} is older than {OLDEST}: set the function's runtime "
+            "management to Auto, so that Lambda updates its Python runtime, or put a newer boto3 "
+            "into a layer"
+        )
     return boto3.client("s3", config=config)
 
 
@@ -98,7 +115,8 @@ class Bucket:
         """Look an object up; raises NotFoundError."""
         with explained(self.name, key):
             found = self.s3.head_object(Bucket=self.name, Key=key)
-        return Head(_version(found), found["ETag"], found["ContentLength"], found["LastModified"])
+        known = found["ETag"], found["ContentLength"], found["LastModified"], found["Metadata"]
+        return Head(_version(found), *known)
 
     def read(self, key: str, version: str, start: int = 0, end: int | None = None) -> IO[bytes]:
         """Return a stream over the bytes [start, end) of exactly this version of an object.
@@ -280,6 +298,10 @@ class Bucket:
 def _condition(etag: str | None) -> Any:
     """What a write demands of the object that is there: this ETag, or that there is none."""
     return {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")[:3]]
 
 
 def _version(answer: Any) -> str:

@@ -1,0 +1,1 @@
+machine := aarch64
