@@ -1,30 +1,33 @@
 """`make bench`: what Evergreen does against what people would otherwise use.
 
 Every number is a ratio of two measurements taken in turns in the same run, and both sides must
-have given the same answers. The results go to .bench/results.json.
+have given the same answers; but for those of `training`, which are what they are called. The
+results go to .bench/results.json.
 """
 
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from evergreen.jobs.history import History
 from evergreen.models.training import train, version_files
 from evergreen.statistics.baseline import Column
 from local.demo.source import find, to_json
-from tests.benchmarks import peer, sklearn_service
+from tests.benchmarks import peer, training
+from tests.benchmarks.objects import objects
 from tests.benchmarks.score_evergreen import load
 from tests.benchmarks.scoring import scoring
+from tests.benchmarks.serving import BATCH, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / ".bench/results.json"
@@ -33,39 +36,37 @@ RESULTS = ROOT / ".bench/results.json"
 def main() -> None:
     """Run all benchmarks, print them, and write them down."""
     results: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, objects() as store:
         folder = Path(name)
-        prepare(folder)
-        results["predict_speedup_vs_sklearn"] = predict_speedup(folder)
-        results["cold_import_ratio_vs_sklearn"] = cold_start_ratio(folder)
+        customers = prepare(folder)
+        results["predict_speedup_vs_sklearn"] = predict_speedup(folder, customers[0])
+        results |= serving(folder, customers, store)
+        results["cold_import_ratio_vs_sklearn"] = results["cold_start_vs_sklearn"]  # of old
         results |= score_file(folder)
     results["drift_speedup_vs_scipy"] = drift_speedup()
+    results |= training.telco(telco_table())
+    results |= training.train_1m_rows()
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     for key, value in results.items():
-        print(f"{key:36} {value:8.2f}")
+        print(f"{key:36} {value:8.3f}")
 
 
-def prepare(folder: Path) -> None:
-    """Train one model on our generator's customers, for both sides, and pick a customer."""
+def prepare(folder: Path) -> list[dict[str, Any]]:
+    """Train one model on our generator's customers, for both sides; return others to predict."""
     source = find(None, None)
     frame = source.history()
     labelled = History.of({"history": frame}).labelled(source.schema)
     trained = train(source.schema, labelled)
-    files = version_files(source.schema, labelled, trained)
-    for file, content in files.items():
+    for file, content in version_files(source.schema, labelled, trained).items():
         (folder / file).write_bytes(content)
-    pipeline = peer.fit(source.schema, frame[~labelled.held_out])
-    joblib.dump(pipeline, folder / "peer.joblib")
-    customer = to_json(source.ordinary(1, seed=99), source.schema)[0]
-    (folder / "customer.json").write_text(json.dumps(customer))
+    joblib.dump(peer.of(trained.pipeline, source.schema, frame), folder / "peer.joblib")
+    return to_json(source.ordinary(BATCH, seed=99), source.schema)
 
 
 def score_file(folder: Path) -> dict[str, float]:
     """A million customers, CSV on disk → scored CSV: see `scoring`."""
-    table = Path(os.environ.get("EVERGREEN_TELCO_CSV", ROOT.parent / "shared/data/telco.csv"))
-    if not table.is_file():
-        raise SystemExit(f"no Telco table: {table} is no file; say EVERGREEN_TELCO_CSV=<file>")
+    table = telco_table()
     source = find(table, None)
     labelled = History.of({"telco": source.history()}).labelled(source.schema)
     files = version_files(source.schema, labelled, train(source.schema, labelled))
@@ -76,16 +77,23 @@ def score_file(folder: Path) -> dict[str, float]:
     return scoring(version, table, folder)
 
 
-def predict_speedup(folder: Path) -> float:
+def telco_table() -> Path:
+    """Find the Telco table."""
+    table = Path(os.environ.get("EVERGREEN_TELCO_CSV", ROOT.parent / "shared/data/telco.csv"))
+    if not table.is_file():
+        raise SystemExit(f"no Telco table: {table} is no file; say EVERGREEN_TELCO_CSV=<file>")
+    return table
+
+
+def predict_speedup(folder: Path, customer: dict[str, Any]) -> float:
     """One customer, p50: our encoding and ONNX against a one-row DataFrame and joblib pipeline."""
     model, pipeline = load(folder), joblib.load(folder / "peer.joblib")
-    customer = json.loads((folder / "customer.json").read_text())
 
     def ours() -> float:
         return float(model.probabilities(model.schema.encode_rows([customer]).matrix)[0])
 
     def theirs() -> float:
-        return sklearn_service.predict(pipeline, customer)
+        return float(pipeline.predict_proba(pd.DataFrame([customer]))[0, 1])
 
     _same(ours(), theirs())
     times: dict[Callable[[], float], list[float]] = {ours: [], theirs: []}
@@ -95,18 +103,6 @@ def predict_speedup(folder: Path) -> float:
     fast, slow = statistics.median(times[ours]), statistics.median(times[theirs])
     print(f"one customer: {fast * 1e6:.0f} µs against {slow * 1e6:.0f} µs")
     return slow / fast
-
-
-def cold_start_ratio(folder: Path) -> float:
-    """Process start to first answer: ours against FastAPI, Mangum, boto3, pandas and joblib."""
-    sides = ("tests.benchmarks.evergreen_service", "tests.benchmarks.sklearn_service")
-    commands = [[sys.executable, "-m", side, str(folder)] for side in sides]
-    first = [_first_answer(command) for command in commands]  # unmeasured: warms the disk cache
-    _same(*(answer for answer, _ in first))
-    times = [[_first_answer(command)[1] for command in commands] for _ in range(9)]
-    ours, theirs = (statistics.median(side) for side in zip(*times, strict=True))
-    print(f"cold start: {ours:.2f} s against {theirs:.2f} s")
-    return ours / theirs
 
 
 def drift_speedup() -> float:
@@ -132,21 +128,6 @@ def drift_speedup() -> float:
     fast, slow = (statistics.median(side) for side in zip(*times, strict=True))
     print(f"drift of a column: {fast * 1e3:.1f} ms against {slow * 1e3:.1f} ms")
     return slow / fast
-
-
-def _first_answer(command: list[str]) -> tuple[float, float]:
-    """Run a service that prints one answer; return that, and the seconds until it came."""
-    environ = os.environ | {"AWS_DEFAULT_REGION": "us-east-1"}
-    started = time.perf_counter()
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True
-    ) as service:
-        assert service.stdout
-        line = service.stdout.readline()
-        seconds = time.perf_counter() - started
-    if service.returncode:
-        raise SystemExit(f"{' '.join(command)} failed")
-    return float(line), seconds
 
 
 def _timed(run: Callable[[], object]) -> float:

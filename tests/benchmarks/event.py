@@ -1,28 +1,27 @@
 """A request as API Gateway hands it to a Lambda function, and what is read off the answer."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 
-def predict_event(folder: Path) -> dict[str, Any]:
-    """Ask for a prediction for the customer in a folder."""
+def event(path: str, body: object, **query: str) -> dict[str, Any]:
+    """Post something to a path."""
     return {
-        "resource": "/predict",
-        "path": "/predict",
+        "resource": path,
+        "path": path,
         "httpMethod": "POST",
         "headers": {"content-type": "application/json"},
         "multiValueHeaders": {"content-type": ["application/json"]},
-        "queryStringParameters": None,
-        "multiValueQueryStringParameters": None,
-        "requestContext": {"resourcePath": "/predict", "stage": "local", "httpMethod": "POST"},
-        "body": (folder / "customer.json").read_text(),
+        "queryStringParameters": query or None,
+        "multiValueQueryStringParameters": {k: [v] for k, v in query.items()} or None,
+        "requestContext": {"resourcePath": path, "stage": "local", "httpMethod": "POST"},
+        "body": json.dumps(body),
         "isBase64Encoded": False,
     }
 
 
-def answered_probability(answer: dict[str, Any]) -> float:
-    """Return the probability in an answer to that request."""
+def answered(answer: dict[str, Any]) -> Any:
+    """Return what an answer says; only a 200 will do."""
     if answer["statusCode"] != 200:
         raise SystemExit(answer["body"])
-    return float(json.loads(answer["body"])["churn_probability"])
+    return json.loads(answer["body"])

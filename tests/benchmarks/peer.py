@@ -3,17 +3,19 @@
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from evergreen.customers.features import Categorical, Numeric
 from evergreen.customers.schema import Schema
-from evergreen.models.training import gradient_boosting
 from local.demo.source import to_json
 
 
-def fit(schema: Schema, frame: pd.DataFrame) -> Pipeline:
-    """Fit the same trees on a DataFrame, as scikit-learn's own examples do."""
+def of(pipeline: Pipeline, schema: Schema, frame: pd.DataFrame) -> Pipeline:
+    """Put a version's trees behind a DataFrame's columns, as scikit-learn's own examples do.
+
+    Numbers become float32, as which the trees learned them: some have thresholds that are values.
+    """
     categorical = [f for f in schema.features if isinstance(f, Categorical)]
     numeric = [f.name for f in schema.features if isinstance(f, Numeric)]
     encoder = OneHotEncoder(
@@ -22,8 +24,10 @@ def fit(schema: Schema, frame: pd.DataFrame) -> Pipeline:
         sparse_output=False,
     )
     columns = ColumnTransformer(
-        [("c", encoder, [f.name for f in categorical]), ("n", "passthrough", numeric)]
+        [
+            ("c", encoder, [f.name for f in categorical]),
+            ("n", FunctionTransformer(np.float32), numeric),
+        ]
     )
-    pipeline = make_pipeline(columns, gradient_boosting(schema)[-1])
-    typed = pd.DataFrame(to_json(frame, schema))[list(schema.feature_names)]
-    return pipeline.fit(typed, schema.labels(frame[schema.target])[0])
+    customers = pd.DataFrame(to_json(frame, schema))[list(schema.feature_names)]
+    return Pipeline([("columns", columns.fit(customers)), ("trees", pipeline[-1])])

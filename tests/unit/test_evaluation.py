@@ -78,3 +78,40 @@ def test_the_calibration_error_does_not_depend_on_the_order_of_ties(
         errors.append(evaluation.calibration_error(left, scores))
     assert errors[0] == pytest.approx(errors[1])
     assert 0 <= errors[0] <= 1
+
+
+def test_the_error_by_chance_is_what_a_perfect_model_shows_in_the_mean() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.beta(1, 3, 1_000)
+    errors = [evaluation.calibration_error(rng.random(1_000) < scores, scores) for _ in range(200)]
+    # one error is off by about 0.008, so the mean of 200 by 0.0006
+    expected = evaluation.calibration_error_by_chance(scores)
+    assert np.mean(errors) == pytest.approx(expected, abs=0.002)
+    assert 0.02 < expected < 0.04
+
+
+def test_reliability_is_the_table_that_the_calibration_error_sums_up() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.random(500)
+    left = rng.random(500) < scores**2
+    table = evaluation.reliability(left, scores)
+    assert [row["customers"] for row in table] == [50] * 10
+    gaps = [row["customers"] * abs(row["mean_predicted"] - row["observed"]) for row in table]
+    assert sum(gaps) / 500 == pytest.approx(evaluation.calibration_error(left, scores))
+    predicted = [row["mean_predicted"] for row in table]
+    assert predicted == sorted(predicted)
+
+
+def test_where_all_are_answered_alike_reliability_is_one_row() -> None:
+    assert evaluation.reliability(LEFT, np.full(5, 0.3)) == [
+        {"customers": 5, "mean_predicted": pytest.approx(0.3), "observed": 0.4}
+    ]
+
+
+def test_a_row_that_stands_for_many_counts_as_many() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.random(200).round(2)
+    left = rng.random(200) < scores
+    times = rng.integers(1, 4, 200)
+    expected = evaluation.best_threshold(np.repeat(left, times), np.repeat(scores, times))
+    assert evaluation.best_threshold(left, scores, times.astype(np.float64)) == expected

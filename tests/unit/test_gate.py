@@ -1,5 +1,6 @@
 """The gate on a real champion and challengers that are made up: the champion's answers, moved."""
 
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -176,3 +177,22 @@ def test_too_few_held_out_customers_are_no_comparison(
     decision = judged(Gate(reference, None, Thresholds()), schema, few, trained, reference)
     assert not decision.promoted
     assert "too few to compare" in decision.reason
+
+
+def test_where_money_is_stated_what_both_would_bring_is_told(
+    reference: Reference, schema: Schema, grown: Cohort, trained: Trained
+) -> None:
+    document = json.loads(json.dumps(schema.document))
+    document["target"]["value"] = {"worth": 200, "offer": 10, "contact": 1, "acceptance": 0.3}
+    gate = Gate(reference, None, Thresholds())
+    told = judged(gate, Schema(document), grown, trained, moved(reference, "same")).profit
+    assert told is not None
+    assert told["challenger"] == pytest.approx(told["champion"])
+    assert told["champion"]["expected_maximum"] > 0
+    worse = judged(gate, Schema(document), grown, trained, moved(reference, "worse", 0.0, (1, 2)))
+    assert worse.profit is not None
+    assert (
+        worse.profit["challenger"]["expected_maximum"]
+        < worse.profit["champion"]["expected_maximum"]
+    )
+    assert judged(gate, schema, grown, trained, moved(reference, "same")).profit is None

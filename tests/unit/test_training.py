@@ -14,9 +14,11 @@ import pytest
 from evergreen.customers.schema import Matrix, Schema
 from evergreen.errors import InputError, ParityError
 from evergreen.jobs.history import History
-from evergreen.models import artifact, training
+from evergreen.models import artifact, learning, training
 from evergreen.models.answers import rounded
 from evergreen.models.artifact import Artifact, Manifest
+from evergreen.models.calibration import NONE, Calibration
+from evergreen.models.candidates import Search
 from evergreen.models.forest import Forest
 from evergreen.models.golden import Golden, Probabilities
 from evergreen.models.graph import Graph
@@ -298,3 +300,70 @@ def test_unseen_and_missing_values_of_every_kind_are_answered_as_scikit_learn_do
     served = Model.load(artifact.Artifact(replace(model.manifest, files=hashes), files))
     expected = trained.pipeline.predict_proba(matrix)[:, 1]
     assert np.abs(served.probabilities(matrix) - expected).max() <= 1e-5
+
+
+def test_metrics_say_what_was_tried_and_how_it_did(trained: Trained) -> None:
+    told = trained.metrics["learners"]
+    assert list(told) == ["splines", "trees", "mean"]
+    assert trained.metrics["learner"] in told
+    for found in told.values():
+        assert found.keys() == {"log_loss", "standard_error", "roc_auc"}
+        assert 0.7 < found["roc_auc"] < 1
+        assert 0 < found["standard_error"] < found["log_loss"] < 0.6
+    many = len(trained.pipeline[-1]._predictors)
+    assert (many < 300) == (trained.metrics["learner"] == "splines")
+
+
+def test_metrics_say_how_reliable_probabilities_are(trained: Trained, labelled: Labelled) -> None:
+    found = trained.metrics["calibration"]
+    judged = labelled.judged[labelled.held_out]
+    assert found["slope"] > 0
+    assert sum(row["customers"] for row in found["reliability"]) == judged.sum()
+    observed = sum(row["customers"] * row["observed"] for row in found["reliability"])
+    assert observed == pytest.approx(labelled.churned[labelled.judged].sum())
+    assert 0.02 < found["ece_by_chance"] < 0.08
+
+
+def test_a_correction_is_part_of_every_form_of_the_model(
+    few: Labelled, schema: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {}
+    for line in (NONE, Calibration(0.5, 1.0)):
+        monkeypatch.setattr(learning, "calibrate", lambda *_, line=line: line)
+        made[line.slope] = training.train(schema, few)
+    plain, corrected = (made[slope].pipeline.decision_function(few.matrix) for slope in (1, 0.5))
+    assert corrected == pytest.approx(plain / 2 + 1, abs=1e-4)
+    answers = made[0.5].forest.probabilities(few.matrix)
+    assert answers == pytest.approx(1 / (1 + np.exp(-corrected)), abs=1e-6)
+    assert made[0.5].metrics["calibration"]["slope"] == 0.5
+    assert made[0.5].metrics["threshold"] > made[1].metrics["threshold"]
+
+
+def test_what_a_sample_chose_learns_from_all_and_is_not_corrected(
+    few: Labelled, schema: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Search.among
+    monkeypatch.setattr(Search, "among", staticmethod(lambda *given: whole(*given, size=200)))
+    monkeypatch.setattr(learning, "calibrate", lambda *_: Calibration(0.5, 1.0))
+    trained = training.train(schema, few)
+    assert trained.metrics["calibration"]["slope"] == 1
+    assert trained.metrics["rows"] == (~few.held_out).sum()
+
+
+def test_where_money_is_stated_the_threshold_is_break_even_and_profit_is_measured(
+    schema: Schema, labelled: Labelled
+) -> None:
+    document = json.loads(json.dumps(schema.document))
+    amounts = {"worth": 200, "offer": 10, "contact": 1, "acceptance": 0.3}
+    document["target"]["value"] = amounts
+    found = training.train(Schema(document), labelled).metrics
+    assert found["threshold"] == 0.164179
+    assert 0 < found["profit"]["at_break_even"] <= 0.3 * 190 * found["held_out"]["churn_rate"]
+    assert found["profit"]["expected_maximum"] > 0
+    assert "profit" not in training.train(schema, labelled).metrics
+
+
+def test_the_typical_customer_is_kept(schema: Schema, trained: Trained) -> None:
+    usual = trained.metrics["typical"]
+    assert len(usual) == len(schema.features)
+    assert json.loads(json.dumps(usual)) == usual

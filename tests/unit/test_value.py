@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evergreen.customers.value import NEVER, Value
+from evergreen.customers.value import NEVER, Campaign, Value
 from evergreen.errors import SchemaError
 
 STATED: dict[str, Any] = {"worth": 200, "offer": 10, "contact": 1, "acceptance": 0.3}
@@ -64,3 +64,33 @@ def test_without_offer_and_contact_everybody_is_worth_a_call() -> None:
 def test_what_is_stated_wrong_is_named(stated: object, message: str) -> None:
     with pytest.raises(SchemaError, match=message):
         Value.parse(stated, NUMBERS)
+
+
+TARGET = {"field": "left", "positive": True}
+
+
+def test_a_target_without_money_has_no_call_list() -> None:
+    assert Campaign.parse(TARGET, {}) == Campaign(None, 1_000, 0.1, 0)
+
+
+def test_a_campaign_is_stated_beside_the_money() -> None:
+    more = {"value": STATED, "call_list": {"limit": 50, "control": 0}, "reasons": 3, "x-own": 1}
+    found = Campaign.parse(TARGET | more, {})
+    assert found == Campaign(Value(200.0, 10.0, 1.0, 0.3), 50, 0.0, 3)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"valeu": STATED}, "target has 'valeu', which there is not; did you mean 'value'"),
+        ({"call_list": {"limit": 5}}, "call_list needs target.value"),
+        ({"value": STATED, "call_list": 5}, "call_list must be an object"),
+        ({"value": STATED, "call_list": {"limits": 5}}, "did you mean 'limit'"),
+        ({"value": STATED, "call_list": {"limit": 0}}, "limit is 0, not a whole number from 1"),
+        ({"value": STATED, "call_list": {"control": 1}}, "control is 1, not a number from 0 to"),
+        ({"reasons": True}, "reasons is True, not a whole number from 0 to 10"),
+    ],
+)
+def test_what_a_target_states_wrong_is_named(more: dict[str, Any], message: str) -> None:
+    with pytest.raises(SchemaError, match=message):
+        Campaign.parse(TARGET | more, {})

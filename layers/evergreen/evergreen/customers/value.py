@@ -1,12 +1,13 @@
 """What customers are worth, and what it costs to keep them, as a schema's target states it.
 
     "target": {"field": "Churn", "positive": "Yes",
-               "value": {"worth": "CLTV", "offer": 10, "contact": 1, "acceptance": 0.3}}
+               "value": {"worth": "CLTV", "offer": 10, "contact": 1, "acceptance": 0.3},
+               "call_list": {"limit": 1000, "control": 0.1}, "reasons": 3}
 
-Each is a number, or the name of a field that is a number. Money is in one currency, whichever.
-Who is contacted and would leave stays with the chance `acceptance`, and then is worth `worth` less
-the offer; who would have stayed takes the offer all the same. So contacting a customer who leaves
-with probability p brings
+Each amount is a number, or the name of a field that is a number; money is in one currency. Who is
+contacted and would leave stays with the chance `acceptance`, and then is worth `worth` less the
+offer; who would have stayed takes the offer all the same. So contacting a customer who leaves with
+probability p brings
 
     p * acceptance * (worth - offer) - (1 - p) * offer - contact
 
@@ -57,11 +58,7 @@ class Value:
         """
         if not isinstance(stated, dict):
             raise SchemaError(f"target.value must be an object with {', '.join(AMOUNTS)}")
-        for name in stated:
-            if name not in AMOUNTS:
-                near = meant(name, AMOUNTS)
-                advice = f"did you mean {near!r}?" if near else f"it has {', '.join(AMOUNTS)}"
-                raise SchemaError(f"target.value has {name!r}, which there is not; {advice}")
+        _check_names("target.value", stated, AMOUNTS)
         return cls(**{name: _amount(name, stated.get(name), numbers) for name in AMOUNTS})
 
     @property
@@ -110,6 +107,62 @@ class Amounts:
         spent = self.offer + self.contact
         share = np.divide(spent, won, out=np.full_like(won, np.inf), where=won > 0)
         return np.minimum(share, NEVER)
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What a schema's target says of those who will talk to the customers."""
+
+    value: Value | None = None
+    """What is at stake; None where it is not stated, and there is no call list then."""
+    limit: int = 1_000
+    """The most customers of a call list."""
+    control: float = 0.1
+    """The share of them, chosen by chance, who are not to be contacted."""
+    reasons: int = 0
+    """So many reasons a scored file gives for each customer."""
+
+    @classmethod
+    def parse(cls, target: Mapping[str, Any], numbers: Mapping[str, int]) -> Self:
+        """Read a schema's target, for `numbers` as `Value.parse`.
+
+        Raises:
+            SchemaError: the message names the property and what it may be.
+
+        """
+        _check_names("target", target, ("field", "positive", "value", "call_list", "reasons"))
+        stated = target.get("call_list", {})
+        if not isinstance(stated, dict):
+            raise SchemaError("target.call_list must be an object with limit and control")
+        _check_names("target.call_list", stated, ("limit", "control"))
+        if stated and "value" not in target:
+            raise SchemaError("target.call_list needs target.value, by which customers are chosen")
+        return cls(
+            value=Value.parse(target["value"], numbers) if "value" in target else None,
+            limit=_whole("target.call_list.limit", stated.get("limit", 1_000), 1, 100_000),
+            control=_share("target.call_list.control", stated.get("control", 0.1)),
+            reasons=_whole("target.reasons", target.get("reasons", 0), 0, 10),
+        )
+
+
+def _check_names(where: str, stated: Mapping[str, Any], known: Sequence[str]) -> None:
+    for name in stated:
+        if name not in known and not name.startswith("x-"):
+            near = meant(name, known)
+            advice = f"did you mean {near!r}?" if near else f"it may have {', '.join(known)}"
+            raise SchemaError(f"{where} has {name!r}, which there is not; {advice}")
+
+
+def _whole(where: str, stated: object, low: int, high: int) -> int:
+    if isinstance(stated, int) and not isinstance(stated, bool) and low <= stated <= high:
+        return stated
+    raise SchemaError(f"{where} is {stated!r}, not a whole number from {low} to {high:,}")
+
+
+def _share(where: str, stated: object) -> float:
+    if isinstance(stated, int | float) and not isinstance(stated, bool) and 0 <= stated < 1:
+        return float(stated)
+    raise SchemaError(f"{where} is {stated!r}, not a number from 0 to below 1")
 
 
 def _amount(name: str, stated: Any, numbers: Mapping[str, int]) -> float | int:

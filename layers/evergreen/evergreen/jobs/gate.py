@@ -12,7 +12,7 @@ import numpy.typing as npt
 from evergreen.customers.compatibility import obstacles
 from evergreen.customers.schema import Matrix, Schema
 from evergreen.jobs.cohort import Cohort
-from evergreen.models import artifact
+from evergreen.models import artifact, typical
 from evergreen.models.reference import Reference
 from evergreen.models.training import Trained
 from evergreen.settings import Thresholds
@@ -20,6 +20,7 @@ from evergreen.statistics import comparison, drift
 from evergreen.statistics.agreement import Agreement, agreement
 from evergreen.statistics.baseline import Baseline
 from evergreen.statistics.comparison import Comparison, Labels, Scores, losses
+from evergreen.statistics.profit import profit
 
 MARGIN = 0.01
 """How much log loss (nats) a challenger may surely lose at the most and count as equally good."""
@@ -53,6 +54,9 @@ class Decision:
     """The best version so far on customers who are still comparable; the next is held to it."""
     anchored: dict[str, Any] | None = None
     """With the anchor so far, where that is not the champion itself."""
+    profit: dict[str, Any] | None = None
+    """What champion and challenger bring per customer, on those they are compared on; None where
+    the schema does not state what customers are worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,7 @@ class Gate:
             known=on_known.as_dict() if on_known else None,
             anchor=None if beats else self._best,
             anchored=with_anchor.as_dict() if with_anchor else None,
+            profit=self._profit(schema, cohort, trained, chosen),
         )
         return self._compatible(decision, schema)
 
@@ -201,6 +206,24 @@ class Gate:
             trained.scores[np.searchsorted(held_out, rows)],
             weights,
         )
+
+    def _profit(
+        self, schema: Schema, cohort: Cohort, trained: Trained, mask: Mask
+    ) -> dict[str, Any] | None:
+        """Return what the two would bring, by what is at stake in the challenger's schema."""
+        value = schema.campaign.value
+        if value is None:
+            return None
+        rows, held_out = np.flatnonzero(mask), np.flatnonzero(cohort.labelled.held_out)
+        churned = cohort.labelled.churned[rows]
+        amounts = value.amounts(
+            cohort.labelled.matrix[rows], typical.parse(trained.metrics["typical"]).tolist()
+        )
+        scores: dict[str, Scores] = {
+            "champion": self.champion.probabilities(cohort.encode(self.champion.schema, rows)),
+            "challenger": trained.scores[np.searchsorted(held_out, rows)],
+        }
+        return {who: profit(churned, each, amounts).as_dict() for who, each in scores.items()}
 
     def _unlearned(self, on_known: Comparison, on_fresh: Comparison | None) -> Decision:
         """Keep what has unlearned what was known of the same kind of customers.

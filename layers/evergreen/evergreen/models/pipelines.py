@@ -1,4 +1,4 @@
-"""The models that are fitted: the one that serves, and those it is measured against."""
+"""What models are made of: columns of customers, trees, and what they are measured against."""
 
 from typing import Any
 
@@ -16,6 +16,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 from evergreen.customers.features import Numeric
 from evergreen.customers.schema import Matrix, Schema
 from evergreen.models.export import make_exact
+from evergreen.models.forest import LEAVES
 from evergreen.models.golden import Probabilities
 
 SEED = 0
@@ -28,22 +29,24 @@ _MIN_KNOWN = 20
 
 
 def gradient_boosting(schema: Schema) -> Pipeline:
-    """Build the served model, unfitted: encoded categories and small regularised trees.
+    """Build boosted trees on encoded customers, unfitted."""
+    return make_pipeline(encoding(schema), boosted_trees())
 
-    Numbers stay as they are: a scaler would move float32 values across the trees' thresholds, and
-    the exported model would answer differently.
+
+def boosted_trees(rate: float = 0.05, columns: int = 1) -> HistGradientBoostingClassifier:
+    """Build small regularised trees, unfitted, for so many columns.
+
+    Few columns, drawn anew at each branch, make trees that err differently, and their sum better.
     """
-    return make_pipeline(
-        _columns(schema, "passthrough"),
-        HistGradientBoostingClassifier(
-            learning_rate=0.03,
-            max_iter=200,
-            max_leaf_nodes=8,
-            min_samples_leaf=40,
-            l2_regularization=5.0,
-            early_stopping=False,
-            random_state=SEED,
-        ),
+    return HistGradientBoostingClassifier(
+        learning_rate=rate,
+        max_iter=300,
+        max_leaf_nodes=LEAVES,
+        min_samples_leaf=40,
+        max_features=min(1.0, max(0.15, 4 / columns)),
+        l2_regularization=5.0,
+        early_stopping=False,
+        random_state=SEED,
     )
 
 
@@ -55,7 +58,7 @@ def rivals(schema: Schema) -> dict[str, Pipeline]:
     return {
         "prior": make_pipeline(DummyClassifier()),
         "logistic_regression": make_pipeline(
-            _columns(schema, numeric), LogisticRegression(max_iter=2000)
+            encoding(schema, numeric), LogisticRegression(max_iter=2000)
         ),
     }
 
@@ -66,17 +69,22 @@ def fit(
     churned: npt.NDArray[np.bool_],
     weights: npt.NDArray[np.float64] | None = None,
 ) -> Pipeline:
-    """Fit a pipeline to customers of shape (rows, features), each of some weight, and return it.
-
-    Fields that are known of hardly anyone are made the same for all, so that no tree splits on
-    them: scikit-learn can't bin a column of which it knows nothing.
-    """
-    known = (~np.isnan(matrix)).sum(axis=0) >= _MIN_KNOWN
+    """Fit a pipeline to customers of shape (rows, features), each of some weight, and return it."""
     parameters = {} if weights is None else {f"{pipeline.steps[-1][0]}__sample_weight": weights}
-    pipeline.fit(np.where(known, matrix, np.float32(0)), churned, **parameters)
+    pipeline.fit(known(matrix), churned, **parameters)
     if isinstance(pipeline[-1], HistGradientBoostingClassifier):
         make_exact(pipeline)
     return pipeline
+
+
+def known(matrix: Matrix) -> Matrix:
+    """Return customers to learn from: what is known of hardly anyone is made the same for all.
+
+    So nothing is learned from such a field: scikit-learn can't bin a column of which it knows
+    nothing.
+    """
+    enough = (~np.isnan(matrix)).sum(axis=0) >= _MIN_KNOWN
+    return np.where(enough, matrix, np.float32(0))
 
 
 def probabilities(pipeline: Pipeline, matrix: Matrix) -> Probabilities:
@@ -84,9 +92,14 @@ def probabilities(pipeline: Pipeline, matrix: Matrix) -> Probabilities:
     return np.asarray(pipeline.predict_proba(matrix)[:, 1], dtype=np.float32)
 
 
-def _columns(schema: Schema, numeric: Any) -> ColumnTransformer:
-    """One column for each level of a category (none is set where it is missing or unseen), or one
-    for all of them where they are many.
+def encoding(schema: Schema, numeric: Any = "passthrough") -> ColumnTransformer:
+    """Build what makes columns of customers' features, unfitted.
+
+    Numbers stay as they are where trees follow: a scaler would move float32 values across the
+    thresholds, and the exported model would answer differently.
+
+    There is one column for each level of a category (none is set where it is missing or unseen),
+    or one for all of them where they are many.
 
     That one is the level's churn rate, drawn towards that of all customers the more, the fewer of
     them have the level (Micci-Barreca, SIGKDD Explorations 3(1), 2001); where it is missing or

@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -16,17 +17,19 @@ from threadpoolctl import threadpool_limits
 from evergreen.customers.features import UNSEEN
 from evergreen.customers.schema import Matrix, Schema
 from evergreen.errors import InputError, ParityError
-from evergreen.models import artifact
-from evergreen.models.answers import DIGITS, rounded
-from evergreen.models.candidates import FOLDS, candidates, choose, cross_validate
+from evergreen.models import artifact, typical
+from evergreen.models.answers import rounded
+from evergreen.models.candidates import FOLDS, candidates
 from evergreen.models.export import to_forest, to_onnx
 from evergreen.models.forest import Forest
 from evergreen.models.golden import Golden
 from evergreen.models.graph import Graph
-from evergreen.models.pipelines import SEED, gradient_boosting, probabilities, rivals
+from evergreen.models.learning import learn
+from evergreen.models.pipelines import SEED, fit, probabilities, rivals
 from evergreen.statistics import evaluation
 from evergreen.statistics.baseline import Baseline
 from evergreen.statistics.comparison import losses, sample
+from evergreen.statistics.profit import profit
 
 MIN_ROWS = 200
 """The fewest labelled customers that a model can be trained on."""
@@ -37,7 +40,6 @@ _SAME = 1e-6  # so far two forms of one model may be apart; a customer on anothe
 _MIN_SCORES = 50
 _GOLDEN_ROWS = 64
 _SHUFFLES, _SHUFFLED = 5, 5_000  # times, and customers at the most
-_SMALL = 100_000  # rows; below, threads gain little and, where cores are shared, cost a lot
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,7 @@ class Trained:
 def train(schema: Schema, labelled: Labelled) -> Trained:
     """Choose what to learn from, fit the model and its rivals, and judge them on held-out rows.
 
-    The candidates are compared, and the threshold with the highest F1 is found, on out-of-fold
-    predictions of the recent rows that may be learned from.
+    What is chosen is chosen by rows that may be learned from: see `learn`.
 
     Raises:
         InputError: there are too few customers, or too few of one outcome.
@@ -89,7 +90,7 @@ def train(schema: Schema, labelled: Labelled) -> Trained:
 
     """
     _require_enough(labelled)
-    with threadpool_limits(1 if len(labelled.churned) < _SMALL else None, user_api="openmp"):
+    with threadpool_limits(1):  # more would wait for each other, and add up in another order
         return _train(schema, labelled)
 
 
@@ -100,13 +101,13 @@ def _train(schema: Schema, labelled: Labelled) -> Trained:
     if recent.sum() < MIN_ROWS or _rarer(churned[recent]) < MIN_OUTCOMES:
         recent = np.ones_like(recent)  # too few to choose by, so all are alike
 
-    among = candidates(recent, labelled.age[learned])
-    tried = cross_validate(schema, matrix, churned, recent, among)
-    chosen = choose(tried)
-    threshold = round(evaluation.best_threshold(churned[recent], chosen.scores), DIGITS)
-    way = chosen.candidate
-    pipeline = way.fit(gradient_boosting(schema), matrix, churned)
-
+    model = learn(schema, matrix, churned, recent, candidates(recent, labelled.age[learned]))
+    pipeline, way = model.pipeline, model.history
+    usual = typical.of(schema, labelled.matrix[labelled.recent])
+    value = schema.campaign.value
+    threshold = model.threshold
+    if value:  # every customer has their own, and the typical one this
+        threshold = float(rounded(value.amounts(usual[np.newaxis], usual.tolist()).break_even())[0])
     unseen, outcomes = labelled.matrix[labelled.held_out], labelled.churned[labelled.held_out]
     proof = np.vstack([_edge_cases(schema), unseen])
     golden = Golden(proof, probabilities(pipeline, proof))
@@ -128,15 +129,25 @@ def _train(schema: Schema, labelled: Labelled) -> Trained:
     metrics = {
         "threshold": threshold,
         "rows": int(way.rows.sum()),
-        "chosen": way.name,
-        "candidates": {each.candidate.name: each.as_dict() for each in tried},
+        **model.told,
+        "typical": typical.stored(usual),
         "held_out": judge(scores),
+        "calibration": {
+            **model.calibration.as_dict(),
+            "ece_by_chance": evaluation.calibration_error_by_chance(scores[judged]),
+            "reliability": evaluation.reliability(outcomes[judged], scores[judged]),
+        },
         "baselines": {
-            name: judge(rounded(probabilities(way.fit(rival, matrix, churned), unseen)))
+            name: judge(
+                rounded(probabilities(way.fit(partial(fit, rival), matrix, churned), unseen))
+            )
             for name, rival in rivals(schema).items()
         },
         "importance": _importance(schema, forest, unseen[judged], outcomes[judged]),
     }
+    if value:
+        amounts = value.amounts(unseen[judged], usual.tolist())
+        metrics["profit"] = profit(outcomes[judged], scores[judged], amounts).as_dict()
     if not judged.all():
         metrics["held_out_all"] = evaluation.metrics(outcomes, scores, threshold)
     return Trained(pipeline, onnx, forest, golden, scores, metrics)

@@ -46,10 +46,41 @@ def calibration_error(labels: Labels, scores: Scores, *, bins: int = 10) -> floa
     calibration in deep learning, 2019. It is above 0 by chance for a perfect model too, the more
     the fewer customers there are.
     """
-    edges = np.quantile(scores, np.arange(1, bins) / bins)
-    places = np.searchsorted(edges, scores, side="right")
+    places = _places(scores, bins)
     surplus = np.bincount(places, scores - labels.astype(np.float64), minlength=bins)
     return float(np.abs(surplus).sum() / len(labels))
+
+
+def calibration_error_by_chance(scores: Scores, *, bins: int = 10) -> float:
+    """Return the calibration error to be expected of a model whose every probability is right.
+
+    A bin's surplus is then normal around 0, of variance Σ p (1 - p), so √(2 / π) standard
+    deviations from it in the mean.
+    """
+    variance = np.bincount(_places(scores, bins), scores * (1 - scores), minlength=bins)
+    return float(np.sqrt(2 / np.pi * variance).sum() / len(scores))
+
+
+def reliability(labels: Labels, scores: Scores, *, bins: int = 10) -> list[dict[str, float]]:
+    """Return what was predicted and what happened, for the bins of `calibration_error`."""
+    places = _places(scores, bins)
+    table = []
+    for place in np.unique(places):
+        there = places == place
+        table.append(
+            {
+                "customers": int(there.sum()),
+                "mean_predicted": float(scores[there].mean()),
+                "observed": float(labels[there].mean()),
+            }
+        )
+    return table
+
+
+def _places(scores: Scores, bins: int) -> npt.NDArray[np.intp]:
+    """Cut customers into bins of about as many each; equal scores stay together."""
+    edges = np.quantile(scores, np.arange(1, bins) / bins)
+    return np.searchsorted(edges, scores, side="right")
 
 
 def lift(labels: Labels, scores: Scores, *, share: float) -> float:
@@ -64,9 +95,16 @@ def lift(labels: Labels, scores: Scores, *, share: float) -> float:
     return float(caught / wanted / labels.mean())
 
 
-def best_threshold(labels: Labels, scores: Scores) -> float:
-    """Return the threshold with the highest F1; on other than out-of-fold scores it flatters."""
-    precision, recall, thresholds = sk.precision_recall_curve(labels, scores)
+def best_threshold(labels: Labels, scores: Scores, weights: Scores | None = None) -> float:
+    """Return the threshold with the highest F1; on other than out-of-fold scores it flatters.
+
+    Args:
+        labels: shape (rows,), who left.
+        scores: shape (rows,).
+        weights: shape (rows,), for how many each stands; None where for one each.
+
+    """
+    precision, recall, thresholds = sk.precision_recall_curve(labels, scores, sample_weight=weights)
     total = precision + recall
     f1 = np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
     return float(thresholds[np.argmax(f1[:-1])])
