@@ -20,7 +20,7 @@ CONTAINERS := $(PYTHON) -m local.containers
 ENVIRONMENTS := .venv/.ready .tools/sam/.ready .tools/runtime/.ready .tools/emulator/.ready
 
 .PHONY: help demo stories up down logs models rollback promote sources release sam-local sam-invoke image image-run compose \
-	docker engine build deploy test test-unit test-oldest contract soak lint format openapi bench calibrate simulate-gate simulate-stream simulate-leaks locks clean
+	docker engine build deploy test test-unit test-oldest contract soak clients lint format openapi bench calibrate simulate-gate simulate-stream simulate-leaks simulate-learners locks clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,7 +85,7 @@ build: $(ENVIRONMENTS) ## Build the functions and layers for ENV=dev or prod
 deploy: build ## Deploy to AWS with your credentials: ENV=dev or prod
 	@sam deploy --config-env $(ENV)
 
-test: $(ENVIRONMENTS) test-oldest ## Run every test: on LocalStack and, where there is a Docker engine, in containers
+test: $(ENVIRONMENTS) .tools/clients/.ready test-oldest ## Run every test: on LocalStack and, where there is a Docker engine, in containers
 	@$(PYTHON) -m pytest tests/unit tests/integration tests/faults tests/contract -n 2 -q
 	@$(PYTHON) -m pytest tests/emulator tests/e2e -q
 
@@ -105,6 +105,8 @@ contract: $(ENVIRONMENTS) ## Hold the API against its page: 5,000 cases by Schem
 
 soak: $(ENVIRONMENTS) ## Everything at once for MINUTES=10 on a LocalStack of its own; then account for every record
 	@$(PYTHON) -m tests.soak --minutes $(or $(MINUTES),10) --port $(PORT) --state .local/soak
+
+clients: .tools/clients/.ready ## Install what generates clients of the API, for their test
 
 lint: .venv/.ready .tools/sam/.ready ## Check style, types and the template
 	@.venv/bin/ruff check .
@@ -138,8 +140,11 @@ simulate-stream: .venv/.ready ## Simulate 60 weeks of the loop, against never le
 simulate-leaks: .venv/.ready ## Simulate good features taken for leaks, and leaks found
 	@$(PYTHON) -m tests.simulations.leakage
 
+simulate-learners: .venv/.ready ## Compare kinds of models by cross-validation, on our customers or on DATA=file.csv of Telco's kind
+	@$(PYTHON) -m tests.simulations.learners $(DATA)
+
 # In this order: the layers agree with each other, and the developers' environment with both.
-LOCKS := local/uv local/sam local/runtime local/oldest layers/serving layers/training local/image .
+LOCKS := local/uv local/sam local/runtime local/oldest local/clients layers/serving layers/training local/image .
 COMPILE := $(UV) pip compile --quiet --generate-hashes --no-header --python-version 3.13
 
 locks: | $(UV) ## Lock every environment anew, in the newest versions
@@ -176,6 +181,15 @@ $(CURDIR)/.tools/uv/bin/uv: local/uv/requirements.txt
 	@$(UV) venv --quiet --allow-existing .tools/$*
 	@$(UV) pip install --quiet --python .tools/$* --require-hashes -r $<
 	@[ ! -f local/$*/pyproject.toml ] || $(UV) pip install --quiet --python .tools/$* --no-deps --no-build-isolation -e local/$*
+	@touch $@
+
+# npm ci refuses what has another hash than package-lock.json names.
+.tools/clients/.ready: local/clients/requirements.txt local/clients/package-lock.json | $(UV)
+	@echo "Installing what generates clients of the API"
+	@$(UV) venv --quiet --allow-existing .tools/clients
+	@$(UV) pip install --quiet --python .tools/clients --require-hashes -r $<
+	@cp local/clients/package.json local/clients/package-lock.json .tools/clients
+	@PATH=$(CURDIR)/.tools/clients/bin:$$PATH npm ci --prefix .tools/clients --silent --no-audit --no-fund --ignore-scripts
 	@touch $@
 
 # Not an environment: it is laid over the developers'.

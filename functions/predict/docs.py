@@ -4,64 +4,55 @@ Every address in them is relative, so they hold behind any stage or prefix, and 
 own scripts: it needs nothing from elsewhere.
 """
 
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import orjson
-from fastapi import FastAPI, Response
+import prose
+from answers import Batch, Health, Model, Readiness
+from bodies import MAX_BATCH
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
+from pydantic import TypeAdapter
+from request_ids import HEADER
 from running import Run
 from starlette.exceptions import HTTPException
 
 from evergreen.errors import CorruptModelError, NoModelError
 from evergreen.jobs.champion import Champion
+from evergreen.jobs.prediction import Prediction
 
-MAX_BATCH = 1_000
-"""The most customers of one request."""
-
+_SCHEMAS = "#/components/schemas/"
+_ANSWERS = (Prediction, Batch, Model, Health, Readiness)
 _ASSETS = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
 
-_PROBLEM = {
-    "title": "Problem",
-    "description": "An error, as RFC 9457 has it.",
-    "type": "object",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "What is wrong, and what to do about it"},
-        "errors": {
-            "type": "array",
-            "description": "For customers who don't fit the schema: every value that is wrong",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "index": {"type": "integer", "description": "Which customer, from 0"},
-                    "field": {"type": "string"},
-                    "message": {"type": "string"},
-                },
-            },
-        },
-    },
-}
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "Any error",
-        "content": {
-            "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
-        },
+def errors(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
+    """Describe answers that are problem documents."""
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        status: {"description": prose.REASONS[status], "content": content}
+        for status in sorted(statuses)
     }
-}
-"""How every route's errors are described."""
 
 
-def body(schema: str) -> dict[str, Any]:
-    """Describe a request body by the name of one of the description's schemas."""
+def answers(kind: type, statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
+    """Describe an answer, and the problem documents that there may be instead of it.
+
+    It is not FastAPI's `response_model`: every start would make pydantic models of that, which
+    nothing but this description needs.
+    """
+    content = {"application/json": {"schema": {"$ref": f"{_SCHEMAS}{kind.__name__}"}}}
+    return {200: {"description": "Successful Response", "content": content}, **errors(statuses)}
+
+
+def asked(schema: str, options: Mapping[str, object]) -> dict[str, Any]:
+    """Describe a request by the name of its body's schema, and by its options."""
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
-    return {"requestBody": {"required": True, "content": content}}
+    parameters = [*(prose.PARAMETERS[name] for name in options), prose.KEY]
+    return {"parameters": parameters, "requestBody": {"required": True, "content": content}}
 
 
 def install(app: FastAPI, champion: Champion, run: Run) -> None:
@@ -83,7 +74,8 @@ def install(app: FastAPI, champion: Champion, run: Run) -> None:
         )
 
     @app.get("/docs/{name}", include_in_schema=False)
-    async def asset(name: str) -> Response:
+    async def asset(request: Request) -> Response:
+        name = request.path_params["name"]
         if name not in _ASSETS:
             raise HTTPException(404)
         content = (_assets() / name).read_bytes()
@@ -101,22 +93,52 @@ def describe(app: FastAPI, champion: Champion) -> dict[str, Any]:
     except (NoModelError, CorruptModelError) as error:
         customer = {"type": "object", "description": str(error)}
     components = description.setdefault("components", {})
-    components.setdefault("schemas", {}).update(
-        Problem=_PROBLEM,
-        Customer=customer,
-        Customers={
+    _, made = TypeAdapter.json_schemas(
+        [(kind, "serialization", TypeAdapter[object](kind)) for kind in _ANSWERS],
+        ref_template=f"{_SCHEMAS}{{model}}",
+    )
+    schemas = components.setdefault("schemas", made["$defs"])
+    for name, parts in prose.PARTS.items():
+        for part, said in parts.items():
+            schemas[name]["properties"][part] |= {"description": said}
+    for schema in schemas.values():
+        _leave_out(schema)
+    schemas |= {
+        "Problem": prose.PROBLEM,
+        "Customer": customer,
+        "Customers": {
             "type": "array",
             "items": {"$ref": "#/components/schemas/Customer"},
             "minItems": 1,
             "maxItems": MAX_BATCH,
+            "examples": [[example] for example in customer.get("examples", ())],
         },
-    )
+    }
+    for path in description["paths"].values():
+        for operation in path.values():
+            for response in operation["responses"].values():
+                response["headers"] = {HEADER: {"$ref": "#/components/headers/RequestId"}}
+    components["headers"] = {"RequestId": prose.ID}
     components["securitySchemes"] = {
         "ApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"}
     }
     description["security"] = [{"ApiKey": []}]
     description["servers"] = [{"url": "."}]
+    for operations in description["paths"].values():
+        for operation in operations.values():
+            operation["tags"] = ["Evergreen"]  # what generated clients call their module or class
     return description
+
+
+def _leave_out(schema: dict[str, Any]) -> None:
+    """Describe what need not be part of an answer as what it is where it is part: never null."""
+    for part, described in schema["properties"].items():
+        if part not in schema.get("required", ()) and {"type": "null"} in described.get(
+            "anyOf", ()
+        ):
+            described.pop("default", None)
+            (own,) = (each for each in described.pop("anyOf") if each != {"type": "null"})
+            described |= own
 
 
 def _assets() -> Path:

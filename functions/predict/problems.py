@@ -14,6 +14,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from evergreen.errors import CorruptModelError, InputError, InvalidRows, NoModelError
 
+MOST = 100
+"""So many wrong values are named at the most."""
+
 logger = logging.getLogger("evergreen.api")
 
 
@@ -41,7 +44,7 @@ def problem(
 async def _invalid_rows(_: Request, error: Exception) -> Response:
     assert isinstance(error, InvalidRows)
     errors = [
-        {"index": p.row, "field": p.field, "message": p.message} for p in error.problems[:100]
+        {"index": p.row, "field": p.field, "message": p.message} for p in error.problems[:MOST]
     ]
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors=errors)
 

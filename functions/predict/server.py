@@ -10,7 +10,8 @@ def create() -> FastAPI:
     """Build the API for a server, whose requests wait side by side, each in a thread.
 
     A record is in the inference log before its request is answered, so a server that lets its
-    requests come to their end before it stops loses none.
+    requests come to their end before it stops loses none. It publishes no metrics, for nobody takes
+    them out of its log.
     """
     preload()
     return create_app(champion(), shipper().ship, run_in_threadpool)

@@ -5,14 +5,16 @@ import gzip
 import io
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from evergreen.models import artifact
 from evergreen.store import keys
+from evergreen.store.registry import Registry
 from local.demo.story import Story
 
 from .conftest import EARLY, Deployed
@@ -204,3 +206,51 @@ def test_a_scored_file_is_read_by_programs(deployed: Deployed, uploaded: pd.Data
     rows = list(csv.DictReader(io.StringIO(content), delimiter=";"))
     assert [row["customer_id"] for row in rows] == uploaded["customer_id"].tolist()
     assert all(0 <= float(row["churn_probability"].replace(",", ".")) <= 1 for row in rows)
+
+
+@pytest.fixture
+def valued(deployed: Deployed, told: Story) -> Iterator[str]:
+    """A champion whose schema states what customers are worth; then the one before it again."""
+    registry = Registry(deployed.bucket("model"))
+    before = registry.pointer()
+    first = registry.manifest(before.version)
+    version = registry.fetch(before.version, first.files)
+    document = json.loads(version.files[artifact.SCHEMA])
+    value = {"worth": 200, "offer": 10, "contact": 1, "acceptance": 0.9}
+    document["target"] |= {"value": value, "call_list": {"limit": 5, "control": 0.4}}
+    content = {**version.files, artifact.SCHEMA: json.dumps(document).encode()}
+    hashes = {name: artifact.sha256(each) for name, each in content.items()}
+    manifest = replace(first, version=f"{first.version[:-8]}ca11ca11", files=hashes)
+    registry.publish(manifest, content)
+    pointer = registry.promote(manifest.version, seen=before, reason="it knows of money")
+    yield manifest.version
+    registry.promote(before.version, seen=pointer, reason="the test is over", kind="promotion")
+
+
+def test_where_money_is_stated_a_file_has_a_call_list(
+    deployed: Deployed, uploaded: pd.DataFrame, valued: str
+) -> None:
+    key, data = f"{keys.INCOMING}worth.csv", deployed.bucket("data")
+    summary: dict[str, Any] = {}
+    deadline = time.monotonic() + 120
+    while summary.get("model_version") != valued and time.monotonic() < deadline:
+        if summary:
+            data.delete(keys.score_summary(key))
+        data.s3.put_object(
+            Bucket=data.name, Key=key, Body=_semicolons(uploaded), Metadata={"reasons": "2"}
+        )
+        summary = json.loads(_found(deployed, keys.score_summary(key)))
+    assert summary["model_version"] == valued
+    scored, called = (
+        [*csv.DictReader(io.StringIO(data.get(of(key))[0].decode()), delimiter=";")]
+        for of in (keys.scored, keys.call_list)
+    )
+    assert [*scored[0]][-2:] == ["expected_value", "reasons"]
+    assert all(row["reasons"].count(": ") == 2 for row in scored)
+    worth = sorted((float(row["expected_value"].replace(",", ".")) for row in scored), reverse=True)
+    listed = [float(row["expected_value"].replace(",", ".")) for row in called]
+    assert listed == worth[:5]
+    told = summary["call_list"]
+    assert told["to_contact"] == sum(row["contact"] == "true" for row in called)
+    assert told["customers"] == told["to_contact"] + told["control"] == len(called)
+    assert all(row["reason"] for row in called)

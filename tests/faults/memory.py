@@ -224,6 +224,7 @@ class Memory:
             "ContentLength": size,
             "LastModified": found.modified,
             "ContentType": found.content_type,
+            "Metadata": {},
         }
 
     # ------------------------------------------------------------ the others

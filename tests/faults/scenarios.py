@@ -17,6 +17,7 @@ from evergreen.errors import InputError
 from evergreen.jobs.history import Sources
 from evergreen.jobs.prediction import predict, records
 from evergreen.jobs.stewardship import Stewardship
+from evergreen.models import artifact
 from evergreen.models.artifact import Artifact, Manifest, version_name
 from evergreen.models.model import Model
 from evergreen.store import keys
@@ -223,6 +224,23 @@ def _upload(world: World, rows: int, *, spoilt: bool = True) -> None:
     world.invoke("score", event("upload") | {"detail": {"object": {"key": UPLOAD}}})
     table.loc[7, "contract"] = "?" if spoilt else "monthly"
     world.data.put(UPLOAD, table.to_csv(index=False).encode())
+
+
+def _valued(world: World) -> World:
+    """Let the version's schema state what customers are worth, so that there are call lists."""
+    document = json.loads(world.version.files[artifact.SCHEMA])
+    document["target"] |= {"value": {"worth": 200, "offer": 10, "contact": 1, "acceptance": 0.3}}
+    files = {**world.version.files, artifact.SCHEMA: json.dumps(document).encode()}
+    hashes = {name: artifact.sha256(content) for name, content in files.items()}
+    return replace(world, version=Artifact(replace(world.version.manifest, files=hashes), files))
+
+
+def _all_bad(world: World) -> None:
+    """Put a file in of which nothing can be scored, over one that has a call list."""
+    _upload(_valued(world), 40)
+    assert _score(world)["call_list"]["customers"] > 0
+    table = world.frame.drop(columns="churned").head(20)
+    world.data.put(UPLOAD, table.assign(contract="?").to_csv(index=False).encode())
 
 
 def _score(world: World) -> Any:
@@ -439,6 +457,20 @@ SCENARIOS = {
         act=_score_in_parts,
         result=_scored,
         normally=_is("scored"),
+    ),
+    "score an upload with a call list in parts": Scenario(
+        by="score",
+        prepare=lambda world: _upload(_valued(world), 60),
+        act=_score_in_parts,
+        result=_scored,
+        normally=lambda answer: answer["call_list"]["customers"] > 0,
+    ),
+    "take a call list back": Scenario(
+        by="score",
+        prepare=_all_bad,
+        act=_score,
+        result=_scored,
+        normally=lambda answer: answer["scored"] == 0,
     ),
     "wake an upload": Scenario(
         by="score",

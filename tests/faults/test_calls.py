@@ -18,7 +18,7 @@ CALLS = {
         events PutEvents
         s3 CompleteMultipartUpload data:scored/
         s3 CreateMultipartUpload data:scored/
-        s3 DeleteObject data:rejected/ data:waiting/
+        s3 DeleteObject data:rejected/ data:scored/ data:waiting/
         s3 GetObject data:incoming/ data:scored/ data:scoring/ data:waiting/ models:models/
         s3 HeadObject data:incoming/ data:rejected/ data:scored/ data:scoring/
         s3 ListObjectsV2 data:waiting/

@@ -68,12 +68,26 @@ def function(
 
 def test_every_sample_event_is_used_here() -> None:
     assert {path.stem for path in EVENTS.glob("*.json")} == {
-        *("api-health", "api-predict"),
+        *("api-health", "api-predict", "http-api-predict", "function-url-predict", "alb-predict"),
         *("upload", "labelled-uploads", "labels-uploaded"),
         *("schedule", "drift-detected", "model-promoted"),
     }
     used = Path(__file__).read_text()
     assert all(f'event("{path.stem}")' in used for path in EVENTS.glob("*.json"))
+
+
+@pytest.mark.usefixtures("promoted")
+def test_predict_answers_whatever_gateway_asks(function: Callable[[str], ModuleType]) -> None:
+    handler = function("predict").handler
+    for given in (
+        event("api-predict"),
+        event("http-api-predict"),
+        event("function-url-predict"),
+        event("alb-predict"),
+    ):
+        answer = handler(given, Context())
+        assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, False)
+        assert 0 < json.loads(answer["body"])["churn_probability"] < 1
 
 
 def test_predict_answers_a_request_of_api_gateway(function: Callable[[str], ModuleType]) -> None:
@@ -93,6 +107,9 @@ def test_where_firehose_is_down_the_answer_is_given_and_the_record_is_in_the_log
     (kept,) = (orjson.loads(line["record"]) for line in told if "record" in line)
     assert kept["customer"] == customer
     assert kept["prediction_id"] == json.loads(answer["body"])["prediction_id"]
+    of = request["requestContext"]["requestId"]
+    assert answer["headers"]["x-request-id"] == of
+    assert [line["request_id"] for line in told if "record" in line] == [of]
     (metric,) = (line for line in told if "UndeliveredRecords" in line)
     assert metric["UndeliveredRecords"] == [1.0]
 

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from evergreen.customers.schema import Schema
 from evergreen.errors import NotFoundError
 from evergreen.jobs.parts import PartScoring
 from evergreen.jobs.scoring import Scoring
@@ -21,6 +22,7 @@ from evergreen.store import inference_log, keys
 from evergreen.store.s3 import Bucket
 
 KEY = "incoming/large.csv"
+AMOUNTS = {"worth": 200, "offer": 10, "contact": 1, "acceptance": 0.3}
 NOW = datetime(2026, 1, 2, 3, tzinfo=UTC)
 
 
@@ -111,6 +113,50 @@ def test_parts_put_together_are_what_one_function_gives(
     assert replace(summary, **same) == replace(whole, **same)
     assert len(records) == len({r["prediction_id"] for r in records}) == summary.scored == 998
     assert score(uploads) == summary  # an event that comes late
+
+
+@pytest.mark.parametrize("limit", [7, 1_000])
+def test_a_call_list_put_together_is_the_one_of_the_whole(
+    uploads: Uploads,
+    parts: PartScoring,
+    machine: Machine,
+    model: Model,
+    table: pd.DataFrame,
+    limit: int,
+) -> None:
+    document = json.loads(json.dumps(model.schema.document))
+    document["target"] |= {"value": AMOUNTS, "call_list": {"limit": limit}, "reasons": 2}
+    served = replace(model, schema=Schema(document))
+    uploads = replace(uploads, model=lambda: served)
+    parts = replace(parts, load=lambda _: served)
+    content = text(pd.concat([table, table.head(100)]), sep=";")
+    data = uploads.data
+    uploads = replace(uploads, in_parts=parts)
+    data.s3.put_object(Bucket=data.name, Key=KEY, Body=content, Metadata={"reasons": "no"})
+    assert score(uploads).status == "in parts"
+    ranges = listed(data, machine.job)
+    assert len(ranges) >= 10
+    for part in [*reversed(ranges), ranges[3]]:
+        parts.part(machine.job, *part)
+    summary = parts.join(machine.job)
+    assert summary.ignored_wish
+
+    whole = "incoming/whole.csv"
+    data.s3.put_object(Bucket=data.name, Key=whole, Body=content, Metadata={"reasons": "no"})
+    same = score(replace(uploads, in_parts=None), whole)
+    assert data.get(keys.call_list(KEY))[0] == data.get(keys.call_list(whole))[0]
+    assert results(data, KEY) == results(data, whole)
+    assert summary.call_list == same.call_list
+    assert 0 < summary.calls <= limit
+    assert replace(summary, source="", upload="") == replace(same, source="", upload="")
+
+    data.put(KEY, text(table.assign(contract="?")))
+    machine.started.clear()
+    score(uploads)
+    for part in listed(data, machine.job):
+        parts.part(machine.job, *part)
+    assert parts.join(machine.job).calls == 0
+    assert not list(data.list(keys.call_list(KEY)))
 
 
 def test_a_part_that_runs_again_changes_nothing(

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evergreen.customers.schema import Schema
 from evergreen.errors import NoModelError
 from evergreen.jobs.scoring import Scoring
 from evergreen.jobs.summary import Summary
@@ -25,6 +26,7 @@ from evergreen.store import inference_log, keys
 from evergreen.store.s3 import Bucket
 
 KEY = "incoming/north/customers.csv"
+AMOUNTS = {"worth": 200, "offer": 10, "contact": 1, "acceptance": 0.3}
 NOW = datetime(2026, 1, 2, 3, tzinfo=UTC)
 
 
@@ -244,6 +246,100 @@ def test_odd_names_come_back(uploads: Uploads, table: pd.DataFrame) -> None:
         assert len(rows(uploads.data.get(f"scored/{name}")[0])) == 50
 
 
+# ------------------------------------------------------------ reasons and call lists
+
+
+def valued(model: Model, **stated: Any) -> Model:
+    document = json.loads(json.dumps(model.schema.document))
+    document["target"] |= {"value": AMOUNTS, "call_list": {"limit": 5}} | stated
+    return replace(model, schema=Schema(document))
+
+
+def put_asking(data: Bucket, content: bytes, reasons: str) -> None:
+    data.s3.put_object(Bucket=data.name, Key=KEY, Body=content, Metadata={"reasons": reasons})
+
+
+def reasons_given(data: Bucket) -> list[int]:
+    found = rows(data.get(keys.scored(KEY))[0])
+    return [len(row["reasons"].split("; ")) if "reasons" in row else 0 for row in found]
+
+
+def test_an_upload_may_ask_for_reasons(uploads: Uploads, model: Model, table: pd.DataFrame) -> None:
+    stated = replace(uploads, model=lambda: valued(model, reasons=1))
+    for of, asked, number in ((uploads, "2", 2), (stated, "3", 3), (stated, "0", 0)):
+        put_asking(uploads.data, text(table), asked)
+        assert score(of).ignored_wish is None
+        assert reasons_given(uploads.data) == [number] * 50
+    uploads.data.put(KEY, text(table))
+    score(stated)
+    assert reasons_given(uploads.data) == [1] * 50
+
+
+@pytest.mark.parametrize("asked", ["11", "-1", "three", "1.5", "", "9" * 1_000])
+def test_a_wish_that_is_no_number_is_told_and_ignored(
+    uploads: Uploads, table: pd.DataFrame, asked: str
+) -> None:
+    put_asking(uploads.data, text(table), asked)
+    wish = score(uploads).ignored_wish
+    assert wish and "x-amz-meta-reasons" in wish
+    assert len(wish) < 200
+    told = json.loads(uploads.data.get(keys.score_summary(KEY))[0])
+    assert told["ignored_wish"] == wish
+    assert score(uploads).ignored_wish == wish  # an event that comes twice
+    assert reasons_given(uploads.data) == [0] * 50
+
+
+def test_where_money_is_stated_a_call_list_lies_beside_the_results(
+    uploads: Uploads, model: Model, table: pd.DataFrame
+) -> None:
+    of = replace(uploads, model=lambda: valued(model))
+    uploads.data.put(KEY, text(table))
+    told = score(of).call_list
+    assert told is not None
+    found = rows(uploads.data.get("scored/north/customers.call-list.csv")[0])
+    assert (told["customers"], told["quarter"]) == (len(found), "2026Q1") == (5, "2026Q1")
+    assert json.loads(uploads.data.get(keys.score_summary(KEY))[0])["call_list"] == told
+    assert set(uploads.data.get(keys.scored(KEY))[0].splitlines()[0].split(b",")) >= {
+        b"expected_value"
+    }
+
+
+def test_without_money_and_wishes_a_summary_says_nothing_of_them(
+    uploads: Uploads, table: pd.DataFrame
+) -> None:
+    uploads.data.put(KEY, text(table))
+    score(uploads)
+    told = json.loads(uploads.data.get(keys.score_summary(KEY))[0])
+    assert not {"call_list", "ignored_wish"} & told.keys()
+    assert told["error"] is None
+
+
+@pytest.mark.parametrize("newer", ["all rejected", "no table", "nobody", "no money"])
+def test_a_newer_upload_takes_back_the_call_list(
+    uploads: Uploads, model: Model, table: pd.DataFrame, newer: str
+) -> None:
+    of = replace(uploads, model=lambda: valued(model))
+    uploads.data.put(KEY, text(table))
+    score(of)
+    assert keys.call_list(KEY) in results(uploads.data)
+    worthless = valued(model, value=AMOUNTS | {"worth": 1})
+    content = {"all rejected": text(table.assign(contract="?")), "no table": b"a,b\n1,2\n"}
+    served = {"nobody": worthless, "no money": model}.get(newer, valued(model))
+    uploads.data.put(KEY, content.get(newer, text(table)))
+    summary = score(replace(uploads, model=lambda: served))
+    assert summary.calls == 0
+    assert keys.call_list(KEY) not in results(uploads.data)
+
+
+def test_what_is_gzipped_has_a_plain_call_list(
+    uploads: Uploads, model: Model, table: pd.DataFrame
+) -> None:
+    of = replace(uploads, model=lambda: valued(model))
+    uploads.data.put("incoming/b.csv.gz", gzip.compress(text(table)))
+    score(of, "incoming/b.csv.gz")
+    assert len(rows(uploads.data.get("scored/b.csv.gz.call-list.csv")[0])) == 5
+
+
 # ------------------------------------------------------------ the first model
 
 
@@ -379,11 +475,19 @@ class Writes:
             raise self.fault
 
 
+@pytest.mark.parametrize("of", [lambda model: model, valued])
 @pytest.mark.parametrize("after", [False, True])
 def test_a_process_that_is_killed_at_any_write_leaves_one_result_after_the_next(
-    uploads: Uploads, logs: Bucket, table: pd.DataFrame, writes: Writes, after: bool
+    uploads: Uploads,
+    logs: Bucket,
+    model: Model,
+    table: pd.DataFrame,
+    writes: Writes,
+    after: bool,
+    of: Callable[[Model], Model],
 ) -> None:
-    table = table.copy()
+    served = of(model)
+    uploads, table = replace(uploads, model=lambda: served), table.copy()
     table.loc[7, "contract"] = "?"
     uploads.data.put(KEY, text(table))
     writes.seen = 0

@@ -58,6 +58,13 @@ def test_a_key_is_the_same_in_all_forms_that_programs_give_a_number(form: object
     assert who(KEYED, id=form) == who(KEYED, id="42")
 
 
+@pytest.mark.parametrize("number", [10**16, 2**53 + 2, 0, -7])
+def test_a_whole_number_is_who_it_is_whether_a_program_writes_it_with_a_fraction(
+    number: int,
+) -> None:
+    assert who(KEYED, id=float(number)) == who(KEYED, id=number) == who(KEYED, id=str(number))
+
+
 @pytest.mark.parametrize("other", ["420", "4.2", "42.01", "-42", "C42", "4 2", "42e0", "٤٢", ""])
 def test_other_keys_are_other_customers(other: str) -> None:
     assert who(KEYED, id=other) != who(KEYED, id="42")

@@ -10,7 +10,22 @@ AT = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 
 # few letters, so that names are often alike but for a suffix, a slash or a capital
 stems = st.lists(
-    st.sampled_from(["a", "b", ".", "/", "é", "%2F", " ", "training/", "incoming/", ".summary"]),
+    st.sampled_from(
+        [
+            "a",
+            "b",
+            ".",
+            "/",
+            "é",
+            "%2F",
+            " ",
+            "training/",
+            "incoming/",
+            ".summary",
+            ".call-list",
+            ".scored",
+        ]
+    ),
     max_size=4,
 ).map("".join)
 READABLE = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".jsonl", ".jsonl.gz")
@@ -68,13 +83,46 @@ def test_what_cannot_be_read_is_explained(upload: str, reason: str) -> None:
     assert keys.explained(upload) == reason
 
 
-RESULTS = (keys.scored, keys.rejected, keys.score_summary, keys.explained)
+def test_a_training_may_explain_files_of_any_name() -> None:
+    assert keys.explained(f"training/{'a' * 1000}.xlsx").startswith(keys.EXPLAINED)
+
+
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [
+        ("north/customers.csv", "north/customers.call-list.csv"),
+        ("a.tsv", "a.tsv.call-list.csv"),
+        ("a.tsv.csv", "a.tsv.csv.call-list.csv"),
+        ("a.csv.gz", "a.csv.gz.call-list.csv"),
+        ("a.jsonl", "a.jsonl.call-list.jsonl"),
+        ("a.jsonl.gz", "a.jsonl.gz.call-list.jsonl"),
+    ],
+)
+def test_a_call_list_lies_beside_the_results(name: str, called: str) -> None:
+    assert keys.call_list(f"incoming/{name}") == f"scored/{called}"
+
+
+@pytest.mark.parametrize(
+    ("name", "scored"),
+    [
+        ("a.call-list.csv", "a.call-list.scored.csv"),
+        ("a.jsonl.call-list.jsonl", "a.jsonl.call-list.scored.jsonl"),
+        ("a.call-list.scored.csv", "a.call-list.scored.scored.csv"),
+        ("a.call-list.csv.gz", "a.call-list.csv.gz"),
+        ("call-list.csv", "call-list.csv"),
+    ],
+)
+def test_an_upload_that_is_called_as_call_lists_are_steps_aside(name: str, scored: str) -> None:
+    assert keys.scored(f"incoming/{name}") == f"scored/{scored}"
+
+
+RESULTS = (keys.scored, keys.rejected, keys.score_summary, keys.call_list, keys.explained)
 
 
 @given(st.lists(readable, min_size=2, max_size=2, unique=True))
 def test_two_uploads_never_share_a_result(two: list[str]) -> None:
     made = [key(f"incoming/{name}") for name in two for key in RESULTS]
-    assert len(set(made)) == 8
+    assert len(set(made)) == 10
 
 
 @given(readable, uploads)
@@ -100,7 +148,7 @@ def test_the_longest_names_have_results_of_their_own(letter: str) -> None:
     names = [f"incoming/{letter * (1_000 // len(letter.encode()))}{i:011}.csv" for i in range(2)]
     assert len(names[0].encode()) == 1_024
     made = {key(name) for name in names for key in RESULTS}
-    assert len(made) == 8
+    assert len(made) == 10
     assert max(len(key.encode()) for key in made) <= 1_024
     assert keys.scored(names[0]) == names[0].replace("incoming", "scored")
 

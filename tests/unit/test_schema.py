@@ -207,6 +207,7 @@ def test_the_request_is_described_as_json_schema() -> None:
     assert described["properties"]["months"] == {"type": "integer", "minimum": 0, "maximum": 600}
     assert described["properties"]["spend"]["anyOf"] == [
         {"type": "number", "minimum": 0, "maximum": FLOAT32},
+        {"enum": ["NA"]},
         {"type": "null"},
     ]
 

@@ -125,7 +125,12 @@ def test_a_primary_key_may_be_of_several_fields() -> None:
 customers = st.fixed_dictionaries(
     {},
     optional={
-        "id": st.sampled_from(["7", 7, None, 1.5, {"a": 1}, ["7"]]),
+        "id": st.sampled_from(
+            [
+                *("7", 7, 7.0, None, 1.5, True, {"a": 1}, ["7"], "x" * 256, "x" * 257),
+                *(1 - 2**63, -(2**63), 2**64 - 1, 2**64, 2.0**64, 1e300),
+            ]
+        ),
         "age": st.sampled_from([0, 120, 121, -1, 1.5, 2.0, True, None, [], {}]),
         "spend": st.sampled_from(
             [0, -2.5, FLOAT32, -FLOAT32, 3.5e38, 1.7e308, 10**400, True, None, []]
@@ -144,6 +149,27 @@ def test_a_request_is_taken_if_and_only_if_its_description_says_so(
     schema = Schema(DOCUMENT)
     described = jsonschema.Draft202012Validator(schema.json_schema()).is_valid(customer)
     assert (schema.encode_rows([customer]).problems == []) == described
+
+
+@pytest.mark.parametrize("required", [True, False])
+@pytest.mark.parametrize("limits", [{}, {"minimum": 0}])
+@pytest.mark.parametrize("value", [-99, -99.0, -1.5, 0, 7, None, "unknown", "", [], 3.5e38])
+def test_a_number_that_stands_for_a_missing_one_is_described_as_such(
+    value: object, limits: dict[str, float], required: bool
+) -> None:
+    document = with_field(
+        "spend", constraints=limits | {"required": required}, missingValues=["unknown", "-99"]
+    )
+    schema, customer = Schema(document), {"spend": value, "plan": "pro"}
+    described = jsonschema.Draft202012Validator(schema.json_schema()).is_valid(customer)
+    blank = value == "" and not required  # which the page says in words
+    assert (schema.encode_rows([customer]).problems == []) == (described or blank)
+
+
+def test_what_stands_for_a_missing_level_is_described() -> None:
+    document = with_field("plan", constraints={"enum": ["basic", "pro"]}, missingValues=["?", " "])
+    described = Schema(document).json_schema()["properties"]["plan"]
+    assert described == {"anyOf": [{"enum": ["basic", "pro"]}, {"enum": ["?"]}, {"type": "null"}]}
 
 
 @pytest.mark.parametrize(

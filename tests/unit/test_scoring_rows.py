@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,14 +19,18 @@ from evergreen.customers.schema import Schema
 from evergreen.customers.values import defused
 from evergreen.errors import TableError
 from evergreen.jobs.answers import ANSWERS, REASONS
+from evergreen.jobs.explaining import explain
 from evergreen.jobs.filed import Filed
 from evergreen.jobs.prediction import predict
 from evergreen.jobs.scoring import score as score_file
 from evergreen.jobs.streaming import Results
 from evergreen.jobs.summary import Summary
+from evergreen.models.answers import risk, rounded
+from evergreen.models.decisions import decide
 from evergreen.models.model import Model
 from local.demo.source import to_json
 
+AMOUNTS = {"worth": 200, "offer": 10, "contact": 1, "acceptance": 0.3}
 SUMMARY = Summary(source="incoming/a.csv", upload="1", model_version="v")
 Rows = list[dict[str, str]]
 
@@ -67,6 +72,13 @@ def score(model: Model, content: bytes, name: str = "a.csv", **more: Any) -> Out
     )
     lines = b"".join(gzip.decompress(each) for each in records if each).splitlines()
     return Outcome(summary, good.getvalue(), bad.getvalue(), [orjson.loads(line) for line in lines])
+
+
+def with_target(model: Model, **stated: Any) -> Model:
+    """Let the schema state more."""
+    document = json.loads(json.dumps(model.schema.document))
+    document["target"] |= stated
+    return replace(model, schema=Schema(document))
 
 
 def grid(content: bytes, encoding: str = "utf-8-sig", delimiter: str = ",") -> list[list[str]]:
@@ -467,6 +479,108 @@ def test_numbers_as_a_schema_states_them(model: Model, table: pd.DataFrame) -> N
     answers = [row["churn_probability"].replace(",", ".") for row in outcome.scored]
     assert answers == [row["churn_probability"] for row in same]
     assert [record["customer"]["monthly_fee"] for record in outcome.records] == fees
+
+
+def test_a_cell_that_starts_with_a_carriage_return_is_defused_in_files_of_a_mac(
+    model: Model, table: pd.DataFrame
+) -> None:
+    noted = text(table.assign(note="\rx"), lineterminator="\r", quoting=csv.QUOTE_ALL)
+    lines = grid(score(model, noted).answered)
+    assert {row[-5] for row in lines[1:]} == {"'\rx"}
+
+
+# ------------------------------------------------------------ money and reasons
+
+
+def test_where_money_is_stated_each_row_has_its_worth_and_its_own_threshold(
+    model: Model, table: pd.DataFrame, schema: Schema
+) -> None:
+    for worth in (200, "monthly_fee"):
+        valued = with_target(model, value=AMOUNTS | {"worth": worth, "acceptance": 0.9})
+        matrix = schema.encode_rows(to_json(table, schema))[0]
+        probabilities = rounded(model.probabilities(matrix))
+        decisions = decide(valued, matrix, probabilities)
+        assert decisions.expected is not None
+        outcome = score(valued, text(table))
+        assert [*outcome.scored[0]] == [*table.columns, *ANSWERS, "expected_value"]
+        found = [(row["will_churn"], row["risk"], row["expected_value"]) for row in outcome.scored]
+        assert found == [
+            (str(p >= t).lower(), risk(p, t), f"{worth:.2f}")
+            for p, t, worth in zip(
+                probabilities.tolist(),
+                decisions.thresholds.tolist(),
+                decisions.expected.tolist(),
+                strict=True,
+            )
+        ]
+        assert 0 < outcome.summary.will_churn == sum(row[0] == "true" for row in found) < 20
+        lines = score(valued, lines_of(to_json(table, schema)), "a.jsonl")
+        told = [json.loads(line) for line in lines.answered.splitlines()]
+        assert [(str(t["will_churn"]).lower(), t["risk"], f"{t['expected_value']:.2f}")
+                for t in told] == found  # fmt: skip
+
+
+def test_the_strongest_reasons_stand_behind_a_row(
+    model: Model, table: pd.DataFrame, schema: Schema
+) -> None:
+    explained = explain(model, schema.encode_rows(to_json(table, schema))[0], strongest=2)
+    sentences = [[reason.sentence for reason in each.reasons] for each in explained]
+    outcome = score(model, text(table), reasons=2)
+    assert [*outcome.scored[0]] == [*table.columns, *ANSWERS, "reasons"]
+    assert [row["reasons"] for row in outcome.scored] == ["; ".join(each) for each in sentences]
+    assert outcome.records == score(model, text(table)).records
+    lines = score(model, lines_of(to_json(table, schema)), "a.jsonl", reasons=2)
+    assert [json.loads(line)["reasons"] for line in lines.answered.splitlines()] == sentences
+
+
+def test_expected_values_are_written_as_the_file_writes_numbers(
+    model: Model, table: pd.DataFrame
+) -> None:
+    valued = with_target(model, value=AMOUNTS | {"worth": "monthly_fee"})
+    outcome = score(valued, case(table, "decimal commas in quotes"))
+    assert all(re.fullmatch(r"-?\d+,\d\d", row["expected_value"]) for row in outcome.scored)
+    assert any(row["expected_value"].startswith("-") for row in outcome.scored)
+
+
+@pytest.mark.parametrize("reasons", [0, 3])
+@pytest.mark.parametrize("valued", [False, True])
+def test_answers_of_any_kind_are_replaced_where_a_file_comes_back(
+    model: Model, table: pd.DataFrame, schema: Schema, reasons: int, valued: bool
+) -> None:
+    other = with_target(model, value=AMOUNTS) if valued else model
+    first = score(other, text(table.assign(risk="A")), reasons=reasons)
+    assert score(other, first.answered, reasons=reasons).answered == first.answered
+    plain = score(model, text(table.assign(risk="A")))
+    assert score(model, first.answered).answered == plain.answered
+    objects = lines_of(to_json(table, schema))
+    again = score(other, objects, "a.jsonl", reasons=reasons).answered
+    told, expected = (
+        [orjson.loads(line) for line in score(model, each, "a.jsonl").answered.splitlines()]
+        for each in (again, objects)
+    )
+    assert told == expected
+
+
+def test_a_field_that_is_called_expected_value_stays_one(model: Model, table: pd.DataFrame) -> None:
+    document = json.loads(json.dumps(model.schema.document))
+    for field in document["fields"]:
+        field["name"] = {"region": "expected_value"}.get(field["name"], field["name"])
+    document["target"]["value"] = AMOUNTS
+    other = replace(model, schema=Schema(document))
+    outcome = score(other, text(table.rename(columns={"region": "expected_value"})))
+    assert outcome.summary.renamed_answers == {"expected_value": "evergreen_expected_value"}
+    assert [row["expected_value"] for row in outcome.scored] == table["region"].tolist()
+    assert score(other, outcome.answered).answered == outcome.answered
+
+
+def test_a_reason_is_no_formula(model: Model, table: pd.DataFrame) -> None:
+    document = json.loads(json.dumps(model.schema.document))
+    for field in document["fields"]:
+        field["title"] = f"=HYPERLINK({field['name']})"
+    titled = replace(model, schema=Schema(document))
+    outcome = score(titled, text(table), reasons=2)
+    assert all(row["reasons"].startswith("'=HYPERLINK(") for row in outcome.scored)
+    assert score(titled, outcome.answered, reasons=2).answered == outcome.answered
 
 
 words = st.sampled_from(["", "a", "Müller", "Größe", "=1+1", "-3", "x;y", "a,b|c\td", "two\nlines"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf, isfinite, nan, nextafter
+from math import inf, isfinite, isnan, nan, nextafter
 from typing import Any
 
 from evergreen.customers import properties
@@ -17,6 +17,8 @@ _EXACT = 2**53  # from here on not every whole number is a float
 _FEW = 8  # values for which a loop is faster than a function mapped over them
 _JSON = frozenset([int, float, type(None)])
 _SHOWN, _MANY = 10, 20  # levels that a message names, and how many it may name
+_KEY_LENGTH = 256
+_KEY_LOW, _KEY_HIGH = 1 - 2**63, 2**64 - 1  # beyond, readers of JSON round: other customers' keys
 _COMPARED = 1_000  # levels, or all those of one field, that the slips of a table are compared with
 
 
@@ -109,14 +111,18 @@ class Numeric:
         )
 
     def json_schema(self) -> dict[str, Any]:
-        """The JSON Schema of a value, apart from whether it may be missing."""
+        """The JSON Schema of a value; what stands for a missing one is among them if it may be."""
         low = "exclusiveMinimum" if self.open[0] else "minimum"
         high = "exclusiveMaximum" if self.open[1] else "maximum"
         bounds = [int(b) if b.is_integer() and abs(b) < _EXACT else b for b in self._limits]
-        return {
+        value = {
             "type": "integer" if self.integer else "number",
             **dict(zip((low, high), bounds, strict=True)),
         }
+        absent = [int(code) if code.is_integer() else code for code in sorted(self.absent)]
+        if self.required:
+            return value | ({"not": {"enum": absent}} if absent else {})
+        return _or_missing(value, self, absent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +195,29 @@ class Categorical:
         return message if near is None else f"{message}; did you mean {near!r}?"
 
     def json_schema(self) -> dict[str, Any]:
-        """The JSON Schema of a value, apart from whether it may be missing."""
-        return {"enum": list(self.levels)}
+        """The JSON Schema of a value; what stands for a missing one is among them if it may be."""
+        boolean = [type(level) for level in self.levels] == [bool, bool]  # 0 and 1 equal them
+        value = {"type": "boolean"} if boolean else {"enum": list(self.levels)}
+        return value if self.required else _or_missing(value, self)
+
+    @property
+    def missing(self) -> frozenset[object]:
+        """The texts that stand for a missing value, and None."""
+        return frozenset(form for form, code in self.table.items() if isnan(code))
 
 
 Feature = Numeric | Categorical
+
+
+def _or_missing(
+    value: dict[str, Any], feature: Feature, numbers: Sequence[float] = ()
+) -> dict[str, Any]:
+    """Add to a JSON Schema what stands for a missing value, each enum of one kind: generators of
+    clients make a type of each.
+    """
+    texts = sorted(text for text in feature.missing if isinstance(text, str) and plain(text))
+    enums = [{"enum": list(kind)} for kind in (texts, numbers) if kind]
+    return {"anyOf": [value, *enums, {"type": "null"}]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,14 +229,37 @@ class Key:
     format: NumberFormat = PLAIN
     """How text writes the key where it is a number."""
 
+    expected = f"a string of at most {_KEY_LENGTH} characters or a whole number of 64 bits"
+
+    @staticmethod
+    def fits(value: object) -> bool:
+        """Whether a request may give a value; a key may always be left out."""
+        if isinstance(value, str):
+            return len(value) <= _KEY_LENGTH
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return _KEY_LOW <= value <= _KEY_HIGH and value.is_integer()
+        return value is None
+
     def text(self, value: object) -> str:
         """Return a value as trimmed text, a number as a plain one; empty where it is missing."""
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
         text = plain(value) if isinstance(value, str) else "" if value is None else str(value)
         if text in self.missing:
             return ""
         if self.format is PLAIN or not isinstance(value, str):
             return text
         return self.format.normal(text) or text
+
+    @staticmethod
+    def json_schema() -> dict[str, Any]:
+        """The JSON Schema of what `fits`."""
+        return {
+            "type": ["string", "integer", "null"],
+            "maxLength": _KEY_LENGTH,
+            "minimum": _KEY_LOW,
+            "maximum": _KEY_HIGH,
+        }
 
 
 def parse_feature(field: Mapping[str, Any], missing: frozenset[object]) -> Feature:

@@ -29,6 +29,7 @@ from evergreen.customers.features import (
     Categorical,
     Feature,
     Key,
+    Numeric,
     parse_feature,
     parse_key,
     short,
@@ -37,6 +38,7 @@ from evergreen.customers.levels import Level
 from evergreen.customers.names import meant
 from evergreen.customers.numbers import NumberFormat
 from evergreen.customers.properties import check_schema, missing_values
+from evergreen.customers.value import Campaign
 from evergreen.errors import Problem, SchemaError
 
 Matrix = npt.NDArray[np.float32]
@@ -44,14 +46,22 @@ Matrix = npt.NDArray[np.float32]
 
 UNKNOWN = (
     "A field that the model does not know is ignored, and named in the answer's `ignored_fields`;"
-    " one whose name is a slip for an absent field is refused. If it is none, give the absent field"
-    " as null."
+    " one whose name is a slip for an absent field is refused, and so are unknown fields where none"
+    " of the model's features is given. If it is no slip, give the absent field as null."
 )
 """What becomes of unknown fields, in words for those who send them."""
 
+VARIANTS = (
+    "The values as JSON has them. Each may also come as the cell of a CSV: as text of at most 1,000"
+    ' characters, in other capitals or among spaces. `"12"` is 12, `"Yes"` the level `yes`, blank'
+    ' null, `"true"` and `"1"` are true, or what words the schema has for it. Text of digits may be'
+    ' a number as well: 1 for the level `"1"`, or for true. Of a name that is given twice the last'
+    " value counts."
+)
+"""What else is taken for a value, in words: a JSON Schema could not say it."""
+
+_SHOWN = 20  # names of fields that a message names
 _NO_FIELD = "is not a field of the schema"
-_KEY_LENGTH = 256
-_KEY = f"a string of at most {_KEY_LENGTH} characters or a whole number"
 
 
 class Encoded(NamedTuple):
@@ -97,6 +107,8 @@ class Schema:
         if not self.features:
             raise SchemaError("the schema has no field left that could be a feature")
         self.feature_names = tuple(feature.name for feature in self.features)
+        numbers = {f.name: i for i, f in enumerate(self.features) if isinstance(f, Numeric)}
+        self.campaign = Campaign.parse(document["target"], numbers)
         own = ("decimalChar", "groupChar")
         self.stated = {name for name, field in fields.items() if any(key in field for key in own)}
         self._inputs = dict.fromkeys((*self.primary_key, *self.feature_names)).keys()
@@ -184,10 +196,10 @@ class Schema:
                 names = frozenset(rows[index])
                 mistaken += [Problem(index, name, message) for name, message in told(names)]
         keyless = [
-            Problem(index, name, f"expected {_KEY}, got {short(row[name])}")
-            for name in self.primary_key
+            Problem(index, key.name, f"expected {key.expected}, got {short(row[key.name])}")
+            for key in self.keys
             for index, row in enumerate(rows)
-            if not _is_key(row.get(name))
+            if not key.fits(row.get(key.name))
         ]
         if mistaken or keyless:
             problems = sorted([*mistaken, *keyless, *problems], key=lambda p: p.row)
@@ -204,12 +216,16 @@ class Schema:
         a feature's. Whoever does mean another field gives the absent one as well, as missing.
         """
         strangers = [name for name in self.unknown(names) if name != self.target]
-        if strangers and names.isdisjoint(self.feature_names):
-            message = f"{_NO_FIELD}, and none else is: they are {', '.join(self.feature_names)}"
-            return [(name, message) for name in strangers]
         absent = [name for name in self._inputs if name not in names]
-        slips = ((name, meant(name, absent)) for name in strangers)
-        return [(name, f"{_NO_FIELD}; did you mean {field!r}?") for name, field in slips if field]
+        slips = {name: field for name in strangers if (field := meant(name, absent))}
+        found = {name: f"{_NO_FIELD}; did you mean {field!r}?" for name, field in slips.items()}
+        if strangers and names.isdisjoint(self.feature_names):
+            more = len(self.feature_names) - _SHOWN
+            others = f" and {more:,} more" if more > 0 else ""
+            known = ", ".join(self.feature_names[:_SHOWN])
+            none = f"{_NO_FIELD}, and none else is: they are {known}{others}"
+            found = {name: found.get(name, none) for name in strangers}
+        return list(found.items())
 
     def labels(self, values: Iterable[object]) -> tuple[npt.NDArray[np.bool_], list[Problem]]:
         """Whether each customer left, shape (rows,), from the values of the target's column."""
@@ -224,20 +240,14 @@ class Schema:
     def json_schema(self) -> dict[str, Any]:
         """The JSON Schema of one customer, as a request gives it."""
         described = {field["name"]: field for field in self.document["fields"]}
-        properties: dict[str, Any] = {
-            name: {"type": ["string", "integer", "null"], "maxLength": _KEY_LENGTH}
-            | _prose(described[name])
-            for name in self.primary_key
-        }
-        for feature in self.features:
-            value = feature.json_schema()
-            if not feature.required:
-                value = {"anyOf": [value, {"type": "null"}]}
-            properties[feature.name] = value | _prose(described[feature.name])
         return {
             "title": "Customer",
+            "description": VARIANTS,
             "type": "object",
-            "properties": properties,
+            "properties": {
+                field.name: field.json_schema() | _prose(described[field.name])
+                for field in (*self.keys, *self.features)
+            },
             "required": [feature.name for feature in self.features if feature.required],
             "additionalProperties": {"description": UNKNOWN},
             "examples": [self.example()],
@@ -311,12 +321,6 @@ def _sample(feature: Feature) -> Level:
     nearest = min(max(feature.low, 0.0), feature.high)
     whole = ceil(nearest) if nearest > 0 else floor(nearest)
     return whole if feature.integer or feature.low <= whole <= feature.high else nearest
-
-
-def _is_key(value: object) -> bool:
-    if isinstance(value, str):
-        return len(value) <= _KEY_LENGTH
-    return value is None or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def _prose(field: Mapping[str, Any]) -> dict[str, Any]:

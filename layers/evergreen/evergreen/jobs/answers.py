@@ -4,15 +4,29 @@ from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from evergreen.customers.values import folded
 from evergreen.errors import Problem
 from evergreen.models.answers import DIGITS, Risk, risk, will_churn
 
 ANSWERS = ("churn_probability", "will_churn", "risk", "model_version")
 """The columns that a scored row gains, …"""
+EXPECTED, WHY = "expected_value", "reasons"
+"""Two more, where a schema states money, and where reasons are wanted."""
 REASONS = ("line", "reason")
 """… and those of a rejected one."""
+CALLS = ("churn_probability", "expected_value", "reason", "contact")
+"""What a customer on a call list has behind their own columns."""
 
+_ANSWERED = (
+    ANSWERS,
+    (*ANSWERS, EXPECTED),
+    (*ANSWERS, WHY),
+    (*ANSWERS, EXPECTED, WHY),
+    CALLS,
+)
 _ASIDE = "evergreen_"
 
 
@@ -27,6 +41,11 @@ def earlier(names: Sequence[str], columns: Sequence[str], fields: AbstractSet[st
     last = columns[-len(names) :]
     ours = [*map(_unprefixed, last)] == [*names] and fields.isdisjoint(last)
     return len(names) if ours else 0
+
+
+def answered(columns: Sequence[str], fields: AbstractSet[str]) -> int:
+    """How many of the last columns are the answers of a scoring before, or of a call list."""
+    return max(earlier(names, columns, fields) for names in _ANSWERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +66,12 @@ def reasons(problems: Iterable[Problem]) -> dict[int, str]:
     return {row: "; ".join(messages) for row, messages in told.items()}
 
 
+def millionths(probabilities: npt.NDArray[np.float64]) -> list[int]:
+    """Return probabilities as `Answers` are found by, shape (rows,); they are `rounded` before."""
+    found: list[int] = np.rint(probabilities * 10**DIGITS).astype(np.int64).tolist()
+    return found
+
+
 class Answers(dict[int, Answer]):
     """The answers at a threshold, by the probability in millionths."""
 
@@ -55,14 +80,22 @@ class Answers(dict[int, Answer]):
         self._threshold = threshold
 
     def __missing__(self, millionths: int) -> Answer:
-        probability = millionths / 10**DIGITS
-        digits = f"{probability:.{DIGITS}f}".rstrip("0")
-        self[millionths] = Answer(
-            f"{digits}0" if digits.endswith(".") else digits,
-            will_churn(probability, self._threshold),
-            risk(probability, self._threshold),
-        )
+        self[millionths] = answer(millionths, self._threshold)
         return self[millionths]
+
+
+def answer(millionths: int, threshold: float) -> Answer:
+    """Return what is said of customers with a probability, in millionths, at a threshold."""
+    probability = millionths / 10**DIGITS
+    return Answer(
+        printed(millionths), will_churn(probability, threshold), risk(probability, threshold)
+    )
+
+
+def printed(millionths: int) -> str:
+    """Return a probability as it is printed, with a decimal point."""
+    digits = f"{millionths / 10**DIGITS:.{DIGITS}f}".rstrip("0")
+    return f"{digits}0" if digits.endswith(".") else digits
 
 
 def _free(name: str, others: Collection[str]) -> str:

@@ -5,7 +5,6 @@ written anew only where its quotes took care to read, or where a spreadsheet wou
 """
 
 import csv
-import io
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -19,9 +18,16 @@ from evergreen.customers.values import defused
 
 _SHOWN = 1_000  # characters of a row that is too long to be given back
 _SPACE = ord(" ")
+_SWAPPED = str.maketrans("\r\n", "\n\r")
 _STARTS = np.zeros(256, np.bool_)
 _STARTS[[*b"=+-@\t\r\xef"]] = True  # what a formula starts with; \xef for forms of full width
 _STARTS[[*b"\n\v\f\x1c\x1d\x1e\x1f\xc2\xe1\xe2\xe3"]] = True  # and what other spaces start with
+
+
+class _Written(list[str]):
+    """What a csv writer wrote, line by line."""
+
+    write = list.append
 
 
 class Lines:
@@ -31,14 +37,16 @@ class Lines:
         """Prepare for a file, of whose columns so many are the user's own."""
         self._width, self._kept = layout.width, kept
         self._delimiter, self._newline = layout.dialect.delimiter, layout.newline
+        self._defused = defused if layout.newline == layout.dialect.newline else _swapped_defused
 
     def line(self, cells: Iterable[str]) -> str:
         """Write a row, with its line end."""
-        out = io.StringIO(newline="")
-        csv.writer(out, delimiter=self._delimiter, lineterminator=self._newline).writerow(
-            map(defused, cells)
-        )
-        return out.getvalue()
+        return self._written([map(self._defused, cells)])[0]
+
+    def ends(self, rows: Iterable[Sequence[str]]) -> list[bytes]:
+        """Write what is put behind the cells of rows, to their line ends; it holds no formulas."""
+        written = self._written(["x", *cells] for cells in rows)
+        return [line.encode().removeprefix(b"x") for line in written]
 
     def of(self, block: Block, rows: Places) -> list[bytes]:
         """Return rows of a block, each without its line end."""
@@ -68,6 +76,11 @@ class Lines:
         cells += [""] * (self._kept - len(cells))
         return [*cells[: self._kept - 1], self._delimiter.join(cells[self._kept - 1 :])]
 
+    def _written(self, rows: Iterable[Iterable[str]]) -> list[str]:
+        out = _Written()
+        csv.writer(out, delimiter=self._delimiter, lineterminator=self._newline).writerows(rows)
+        return out
+
     def _executed(self, block: Block) -> npt.NDArray[np.bool_]:
         """Return which rows have a cell that a spreadsheet would execute, shape (rows,)."""
         content = np.frombuffer(block.data, np.uint8)
@@ -86,5 +99,10 @@ class Lines:
         for place in np.flatnonzero(~numbers).tolist():
             row, a, b = rows[place], starts[place], ends[place]
             cell = block.data[a:b].decode()
-            found[row] |= defused(cell) != cell
+            found[row] |= self._defused(cell) != cell
         return found
+
+
+def _swapped_defused(cell: str) -> str:
+    """As `defused`, where carriage returns and line feeds have changed places."""
+    return defused(cell.translate(_SWAPPED)).translate(_SWAPPED)

@@ -1,32 +1,55 @@
 """JSON lines → the same objects with answers, and those that can't be answered with reasons."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import batched
 from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 
 from evergreen.customers.careful import ROWS, Rejected
+from evergreen.customers.identity import Hashes, Mask, identities, keyless
 from evergreen.customers.json_lines import Object, objects
-from evergreen.jobs.answers import ANSWERS, REASONS, Answers, aside, earlier, reasons
+from evergreen.customers.schema import Matrix
+from evergreen.jobs import telling
+from evergreen.jobs.answers import (
+    CALLS,
+    REASONS,
+    Answer,
+    Answers,
+    answered,
+    aside,
+    earlier,
+    reasons,
+)
+from evergreen.jobs.call_list import CallList
 from evergreen.jobs.filed import Filed
 from evergreen.jobs.streaming import Scored, Totals
-from evergreen.models.answers import DIGITS, rounded
+from evergreen.jobs.telling import Told, tell
 from evergreen.models.model import Model
 
 _CHUNK = 5_000
 
 Batch = tuple[Object | Rejected, ...]
+Customer = Mapping[str, Any]
 
 
 class Objects:
     """One file and the model that answers it."""
 
-    def __init__(self, model: Model, filed: Filed | None) -> None:
-        """Prepare for a file; `filed` makes the records of the inference log, if there is one."""
+    def __init__(
+        self,
+        model: Model,
+        filed: Filed | None,
+        strongest: int = 0,
+        calls: CallList | None = None,
+    ) -> None:
+        """Prepare for a file; see `Sheet`."""
         self._model, self._filed = model, filed
+        self._strongest, self._calls = strongest, calls
+        self._answers = telling.names(model.schema, strongest)
         self._said = Answers(model.threshold)
         self._ours = cache(self._names)  # the objects of one file have the same names
         self._ignored: set[str] = set()
@@ -53,17 +76,24 @@ class Objects:
         matrix, problems = model.schema.encode_rows(customers)
         wrong = reasons(problems)
         rows = [row for row in range(len(read)) if row not in wrong]
-        probabilities = rounded(model.probabilities(matrix[rows]))
-        answers = [self._said[m] for m in np.rint(probabilities * 10**DIGITS).astype(int).tolist()]
-        lines = []
-        for row, answer in zip(rows, answers, strict=True):
-            values = (float(answer.probability), answer.will_churn, answer.risk, model.version)
-            lines.append(self._with(ANSWERS, read[row], customers[row], values))
-        told = {
-            read[row].line: self._with(REASONS, read[row], customers[row], (read[row].line, why))
+        told = tell(model, matrix[rows], self._strongest)
+        answers, scored = told.answers(self._said), [customers[row] for row in rows]
+        texts = [self._text(read[row], customers[row]) for row in rows]
+        lines = [
+            self._with(self._answers, *each)
+            for each in zip(texts, scored, self._values(told, answers), strict=True)
+        ]
+        self._list(scored, matrix[rows], told, texts)
+        refused = {
+            read[row].line: self._with(
+                REASONS,
+                self._text(read[row], customers[row]),
+                customers[row],
+                (read[row].line, why),
+            )
             for row, why in wrong.items()
         }
-        told |= {
+        refused |= {
             each.line: orjson.dumps(
                 {"text": each.text, "line": each.line, "reason": each.reason},
                 option=orjson.OPT_APPEND_NEWLINE,
@@ -75,20 +105,50 @@ class Objects:
         if self._filed:
             records = self._filed.lines(
                 [read[row].line for row in rows],
-                [customers[row] for row in rows],
+                scored,
                 [answer.probability for answer in answers],
             )
         return Scored(
             answered=b"".join(lines),
-            rejected=b"".join(told[line] for line in sorted(told)),
+            rejected=b"".join(refused[line] for line in sorted(refused)),
             records=records,
-            totals=Totals(len(rows), len(told), sum(answer.will_churn for answer in answers)),
+            totals=Totals(len(rows), len(refused), told.will_churn),
         )
+
+    def call_list(self) -> Iterator[bytes]:
+        """Return the call list, line by line; nothing where there is none."""
+        for call in self._calls.calls() if self._calls else ():
+            values = (float(call.probability), call.expected, call.reason, call.contact)
+            yield self._with(CALLS, call.row, orjson.loads(call.row), values)
+
+    def _values(self, told: Told, answers: Sequence[Answer]) -> Iterator[tuple[Any, ...]]:
+        """Return what each scored object gains."""
+        expected, why = told.decisions.expected, told.reasons
+        more = [*([expected.tolist()] if expected is not None else []), *([why] if why else [])]
+        for answer, *others in zip(answers, *more, strict=True):
+            given = (float(answer.probability), answer.will_churn, answer.risk)
+            yield (*given, self._model.version, *others)
+
+    def _list(
+        self, customers: Sequence[Customer], matrix: Matrix, told: Told, texts: list[bytes]
+    ) -> None:
+        """Let the call list choose among answered customers."""
+        schema, expected = self._model.schema, told.decisions.expected
+        if self._calls is None or expected is None:
+            return
+
+        def identify(places: npt.NDArray[np.intp]) -> tuple[Hashes, Mask]:
+            some = [customers[place] for place in places.tolist()]
+            names = (*schema.primary_key, *schema.feature_names)
+            of = (schema, {n: [each.get(n) for each in some] for n in names}, len(some))
+            return identities(*of), ~keyless(*of)
+
+        self._calls.add(expected, told.probabilities, matrix, texts, identify)
 
     def _own(self, customer: dict[str, Any]) -> dict[str, Any]:
         """Take off what an earlier scoring put behind an object; see `sheet.kept_columns`."""
         names, fields = [*customer], self._fields
-        ours = earlier(ANSWERS, names, fields)
+        ours = answered(names, fields)
         if earlier(REASONS, names, fields):
             line, reason = [*customer.values()][-len(REASONS) :]
             known = tuple(f"{name}: " for name in fields.union(names)) + ROWS
@@ -96,12 +156,15 @@ class Objects:
                 ours = len(REASONS)
         return dict([*customer.items()][:-ours]) if ours else customer
 
+    def _text(self, read: Object, customer: Customer) -> bytes:
+        """Return an object as it stands in the file, or as it is without what is not its own."""
+        return read.text if customer is read.value else orjson.dumps(customer)
+
     def _with(
-        self, names: tuple[str, ...], read: Object, customer: Mapping[str, Any], values: Any
+        self, names: tuple[str, ...], text: bytes, customer: Customer, values: Iterable[Any]
     ) -> bytes:
-        """Put more behind an object, which else stays as it stands in the file."""
+        """Put more behind the text of an object."""
         more = dict(zip(self._ours(names, frozenset(customer)), values, strict=True))
-        text = read.text if customer is read.value else orjson.dumps(customer)
         return text[:-1] + (b"," if customer else b"") + orjson.dumps(more)[1:] + b"\n"
 
     def _names(self, names: tuple[str, ...], taken: frozenset[str]) -> tuple[str, ...]:

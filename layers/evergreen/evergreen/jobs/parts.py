@@ -15,13 +15,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, batched
 from pathlib import Path
 from typing import IO, Any, Self
 
 from evergreen.customers.careful import LIMIT, SeamError
 from evergreen.customers.layout import HEAD, Layout
 from evergreen.errors import ConflictError, SupersededError, TableError
+from evergreen.jobs.call_list import CallList
 from evergreen.jobs.claim import Claim
 from evergreen.jobs.filed import Filed
 from evergreen.jobs.sheet import Sheet, kept_columns
@@ -131,7 +132,8 @@ class PartScoring:
         model = self.load(job.model_version)
         part = f"{upload.id}-{number}"
         filed = Filed(part, job.claim.predicted_at, model.version, model.schema)
-        sheet = Sheet(model, job.layout, filed, job.kept)
+        calls = CallList.of(model, job.claim.predicted_at)
+        sheet = self._sheet(job, model, filed, calls)
         beyond = self.data.read(upload.key, upload.version, end, min(end + _BEYOND, size)).read()
         with tempfile.TemporaryDirectory() as name:
             answered, rejected = Path(name, "answered"), Path(name, "rejected")
@@ -157,7 +159,12 @@ class PartScoring:
             records.ship(self.logs)
             self.data.upload(keys.score_piece(prefix, "answered", number), answered, _CSV)
             self.data.upload(keys.score_piece(prefix, "rejected", number), rejected, _CSV)
-        self._put(job, number, {"totals": asdict(totals), "lines": counted.lines})
+        listed = calls.to_bytes() if calls else b""
+        if listed:
+            key = keys.score_piece(prefix, "called", number)
+            self.data.put(key, listed, "application/octet-stream")
+        counts = {"totals": asdict(totals), "lines": counted.lines, "called": bool(listed)}
+        self._put(job, number, counts)
 
     def join(self, prefix: str) -> Summary:
         """Put the pieces of a job together and publish them, the summary last.
@@ -181,9 +188,13 @@ class PartScoring:
         with ThreadPoolExecutor(_READERS) as pool:
             counts = list(pool.map(partial(self._counts, job), range(job.parts)))
         errors = [count["error"] for count in counts if "error" in count]
-        sheet = Sheet(self.load(job.model_version), job.layout, None, job.kept)
+        model = self.load(job.model_version)
+        calls = CallList.of(model, job.claim.predicted_at)
+        sheet = self._sheet(job, model, None, calls)
+        _, wish = upload.wanted_reasons(model.schema.campaign.reasons)
+        summary = replace(summary, ignored_wish=wish)
         with tempfile.TemporaryDirectory() as name:
-            rejected = Path(name, "rejected")
+            rejected, called = Path(name, "rejected"), Path(name, "called")
             if errors:
                 told = f"{errors[0]}: put the file in in pieces"
                 summary = replace(summary, status="refused", error=told)
@@ -193,7 +204,8 @@ class PartScoring:
                 totals = Totals()
                 for count in counts:
                     totals += Totals(**count["totals"])
-                summary = replace(summary, **asdict(totals), **sheet.summary())
+                listed = self._called(job, counts, sheet, calls, called) if calls else None
+                summary = replace(summary, **asdict(totals), **sheet.summary(), call_list=listed)
                 answered, reasons = sheet.headers()
                 self._publish_answers(job, answered, wanted=summary.scored > 0)
                 rejected.write_bytes(reasons)
@@ -201,6 +213,8 @@ class PartScoring:
                     self._rejected(job, counts, out)
             wanted = bool(summary.rejected or errors)
             upload.publish_file(self.data, keys.rejected(upload.key), rejected, _CSV, wanted=wanted)
+            key, wanted = keys.call_list(upload.key), summary.calls > 0
+            upload.publish_file(self.data, key, called, _CSV, wanted=wanted)
         upload.publish_text(self.data, keys.score_summary(upload.key), summary.to_bytes())
         return summary
 
@@ -214,6 +228,28 @@ class PartScoring:
         pieces = [keys.score_piece(job.prefix, "answered", part) for part in range(job.parts)]
         write = partial(self.data.concatenate, key, [first, *pieces], _CSV)
         job.upload.publish(self.data, key, write)
+
+    def _called(
+        self,
+        job: Job,
+        counts: Sequence[dict[str, Any]],
+        sheet: Sheet,
+        calls: CallList,
+        file: Path,
+    ) -> dict[str, Any]:
+        """Write the call list, of the best of all parts; return what is told of it."""
+        wanted = [
+            keys.score_piece(job.prefix, "called", part)
+            for part, count in enumerate(counts)
+            if count.get("called")
+        ]
+        with ThreadPoolExecutor(_READERS) as pool:
+            for some in batched(wanted, _READERS, strict=False):
+                for listed, _ in pool.map(self.data.get, some):
+                    calls.merge(listed)
+        with file.open("wb") as out:
+            out.writelines(sheet.call_list())
+        return calls.told()
 
     def _rejected(self, job: Job, counts: Sequence[dict[str, Any]], out: IO[bytes]) -> None:
         """Write the rejected rows of all parts, each with its line in the whole file."""
@@ -229,6 +265,10 @@ class PartScoring:
                     told, delimiter=dialect.delimiter, lineterminator=dialect.newline
                 ).writerows([*cells, int(line) + lines, reason] for *cells, line, reason in rows)
                 out.write(told.getvalue().encode(dialect.encoding))
+
+    def _sheet(self, job: Job, model: Model, filed: Filed | None, calls: CallList | None) -> Sheet:
+        reasons, _ = job.upload.wanted_reasons(model.schema.campaign.reasons)
+        return Sheet(model, job.layout, filed, job.kept, reasons, calls)
 
     def _job(self, prefix: str) -> Job:
         return Job.parse(self.data.get(keys.score_job_document(prefix))[0])

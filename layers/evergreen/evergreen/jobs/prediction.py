@@ -1,13 +1,16 @@
 """Customers in, answers out: what the API gives back and what the inference log keeps."""
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
-from evergreen.customers.schema import Schema
+from evergreen.customers.schema import Matrix, Schema
 from evergreen.errors import InvalidRows, Problem
+from evergreen.jobs import ids
+from evergreen.jobs.explaining import Explanation, Reason, explain
 from evergreen.models.answers import Risk, risk, rounded, will_churn
+from evergreen.models.decisions import decide
 from evergreen.models.model import Model
 from evergreen.store.inference_log import Record
 
@@ -23,7 +26,7 @@ Customer = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer for one customer."""
+    """The answer for one customer; parts that are None are left out of it."""
 
     prediction_id: str
     churn_probability: float
@@ -33,40 +36,150 @@ class Prediction:
     model_version: str
     ignored_fields: tuple[str, ...]
     """The customer's fields that the model does not know, sorted."""
+    key: Mapping[str, object] | None = None
+    """The fields of the primary key as they were given; None where the schema has none."""
+    expected_value: float | None = None
+    """What contacting the customer brings; None where the schema does not say what is at stake."""
+    typical_probability: float | None = None
+    """As of here, see `Explanation`; None where nobody asked."""
+    reasons: tuple[Reason, ...] | None = None
+    other_changes: float | None = None
 
 
-def predict(model: Model, customers: Sequence[Customer]) -> list[Prediction]:
+class Attempt(NamedTuple):
+    """The answers for those customers who fit the schema."""
+
+    predictions: list[Prediction | None]
+    """In the order of the customers; None for each who does not fit."""
+    problems: list[Problem]
+    """What is wrong with those, in order."""
+
+
+class _Fitting(NamedTuple):
+    places: Sequence[int]
+    matrix: Matrix
+    problems: list[Problem]
+
+
+def predict(
+    model: Model,
+    customers: Sequence[Customer],
+    names: Sequence[str] | None = None,
+    *,
+    explained: bool = False,
+) -> list[Prediction]:
     """Predict for customers, in their order.
+
+    Args:
+        model: which answers.
+        customers: their fields.
+        names: the ids of their predictions; without it they get new ones.
+        explained: whether to give reasons, which costs a few times as much.
 
     Raises:
         InvalidRows: a customer does not fit the schema; nothing was predicted for any of them.
 
     """
-    schema, threshold, version = model.schema, model.threshold, model.version
-    if problems := _too_long(schema, customers):
-        raise InvalidRows(problems)
-    matrix, problems = schema.encode_rows(customers)
+    _, matrix, problems = _fitting(model.schema, customers)
     if problems:
         raise InvalidRows(problems)
-    probabilities = rounded(model.probabilities(matrix)).tolist()
+    return _answers(model, customers, matrix, names or ids.new(len(customers)), explained=explained)
+
+
+def attempt(
+    model: Model,
+    customers: Sequence[Customer],
+    names: Sequence[str] | None = None,
+    *,
+    explained: bool = False,
+) -> Attempt:
+    """Predict for those customers who fit the schema; else as `predict`."""
+    names = names or ids.new(len(customers))
+    places, matrix, problems = _fitting(model.schema, customers)
+    fitting = [customers[place] for place in places]
+    own = [names[place] for place in places]
+    predictions: list[Prediction | None] = [None] * len(customers)
+    answers = _answers(model, fitting, matrix, own, explained=explained) if fitting else []
+    for place, answer in zip(places, answers, strict=True):
+        predictions[place] = answer
+    return Attempt(predictions, problems)
+
+
+def _fitting(schema: Schema, customers: Sequence[Customer]) -> _Fitting:
+    """Encode those customers who fit, and say where they are and what is wrong with the others."""
+    places: Sequence[int] = range(len(customers))
+    if too_long := _too_long(schema, customers):
+        places = _without(places, {problem.row for problem in too_long})
+        customers = [customers[place] for place in places]
+    matrix, problems = schema.encode_rows(customers)
+    if not problems and not too_long:
+        return _Fitting(places, matrix, [])
+    wrong = {problem.row for problem in problems}
+    own = [problem._replace(row=places[problem.row]) for problem in problems]
+    matrix = matrix[[row not in wrong for row in range(len(customers))]]
+    places = _without(places, {problem.row for problem in own})
+    return _Fitting(places, matrix, sorted([*too_long, *own], key=lambda p: p.row))
+
+
+def _without(places: Sequence[int], wrong: set[int]) -> list[int]:
+    return [place for place in places if place not in wrong]
+
+
+def _answers(
+    model: Model,
+    customers: Sequence[Customer],
+    matrix: Matrix,
+    names: Sequence[str],
+    *,
+    explained: bool,
+) -> list[Prediction]:
+    schema, version = model.schema, model.version
+    probabilities = rounded(model.probabilities(matrix))
+    decisions = decide(model, matrix, probabilities)
+    count = len(customers)
+    expected = [None] * count if decisions.expected is None else decisions.expected.tolist()
+    explanations = explain(model, matrix) if explained else [None] * count
     return [
         Prediction(
-            prediction_id=str(uuid.uuid4()),
-            churn_probability=probability,
-            will_churn=will_churn(probability, threshold),
-            threshold=threshold,
-            risk=risk(probability, threshold),
-            model_version=version,
-            ignored_fields=schema.unknown(customer.keys()),
+            name,
+            probability,
+            will_churn(probability, threshold),
+            threshold,
+            risk(probability, threshold),
+            version,
+            schema.unknown(customer.keys()),
+            _key(schema, customer),
+            value,
+            *_flat(explanation),
         )
-        for probability, customer in zip(probabilities, customers, strict=True)
+        for name, probability, threshold, value, explanation, customer in zip(
+            names,
+            probabilities.tolist(),
+            decisions.thresholds.tolist(),
+            expected,
+            explanations,
+            customers,
+            strict=True,
+        )
     ]
 
 
+def _key(schema: Schema, customer: Customer) -> Mapping[str, object] | None:
+    return {name: customer.get(name) for name in schema.primary_key} or None
+
+
+def _flat(
+    explanation: Explanation | None,
+) -> tuple[float, tuple[Reason, ...], float] | tuple[()]:
+    if explanation is None:
+        return ()
+    return explanation.typical_probability, explanation.reasons, explanation.other_changes
+
+
 def records(
-    schema: Schema, predictions: Sequence[Prediction], customers: Sequence[Customer]
+    schema: Schema, predictions: Sequence[Prediction | None], customers: Sequence[Customer]
 ) -> list[Record]:
-    """Return what the inference log keeps of some answers.
+    """Return what the inference log keeps of some answers, where there is one.
 
     Of the fields that the schema does not know it keeps short scalars, a hundred at most, so that a
     later model may learn from them; the outcome of a labelled customer it does not keep.
@@ -81,6 +194,7 @@ def records(
             "customer": kept(schema, customer, prediction.ignored_fields),
         }
         for prediction, customer in zip(predictions, customers, strict=True)
+        if prediction
     ]
 
 

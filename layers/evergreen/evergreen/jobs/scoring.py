@@ -15,6 +15,7 @@ from evergreen.customers import files
 from evergreen.customers.files import Kind
 from evergreen.customers.layout import HEAD, Layout
 from evergreen.errors import InputError, OutOfTimeError, TableError
+from evergreen.jobs.call_list import CallList
 from evergreen.jobs.claim import Claim
 from evergreen.jobs.filed import Filed
 from evergreen.jobs.objects import Objects
@@ -55,7 +56,9 @@ class Scoring:
             SupersededError: a newer upload of its name is there.
 
         """
-        summary = Summary(upload.key, upload.version, model.version)
+        reasons, wish = upload.wanted_reasons(model.schema.campaign.reasons)
+        summary = Summary(upload.key, upload.version, model.version, ignored_wish=wish)
+        calls = CallList.of(model, claim.predicted_at)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             records = FiledRecords(folder, upload.id, datetime.fromisoformat(claim.predicted_at))
@@ -65,12 +68,21 @@ class Scoring:
                     self.data.read(upload.key, upload.version) as body,
                     _writer(folder / "answered", kind) as answered,
                     _writer(folder / "rejected", kind) as rejected,
+                    (folder / "called").open("wb") as called,
                 ):
-                    results = Results(answered, rejected, records.add)
+                    results = Results(answered, rejected, records.add, called)
                     file = files.unpacked(body, kind)
                     in_time = _in_time(seconds_left)
                     summary = score(
-                        model, file, kind, results, summary, filed=filed, in_time=in_time
+                        model,
+                        file,
+                        kind,
+                        results,
+                        summary,
+                        filed=filed,
+                        reasons=reasons,
+                        calls=calls,
+                        in_time=in_time,
                     )
                 records.ship(self.logs)
             except InputError as error:
@@ -83,11 +95,13 @@ class Scoring:
     def _publish(self, upload: Upload, kind: Kind, folder: Path, summary: Summary) -> None:
         """Write the results, or remove those of an earlier upload of that name."""
         unread = summary.rejected > 0 or summary.error is not None
-        for name, key, wanted in (
-            ("answered", keys.scored(upload.key), summary.scored > 0),
-            ("rejected", keys.rejected(upload.key), unread),
+        plain = kind._replace(gzipped=False)
+        for name, key, of, wanted in (
+            ("answered", keys.scored(upload.key), kind, summary.scored > 0),
+            ("rejected", keys.rejected(upload.key), kind, unread),
+            ("called", keys.call_list(upload.key), plain, summary.calls > 0),
         ):
-            upload.publish_file(self.data, key, folder / name, _type(kind), wanted=wanted)
+            upload.publish_file(self.data, key, folder / name, _type(of), wanted=wanted)
         upload.publish_text(self.data, keys.score_summary(upload.key), summary.to_bytes())
 
 
@@ -99,6 +113,8 @@ def score(
     summary: Summary,
     *,
     filed: Filed | None = None,
+    reasons: int = 0,
+    calls: CallList | None = None,
     in_time: Callable[[], bool] = lambda: True,
 ) -> Summary:
     """Score the customers of a file.
@@ -110,6 +126,8 @@ def score(
         results: where answers, rejected rows and records go.
         summary: what to fill in.
         filed: makes the records, if there are to be any.
+        reasons: how many each customer is given.
+        calls: takes the customers, if there is to be a call list.
         in_time: whether there is time for more.
 
     Raises:
@@ -117,37 +135,33 @@ def score(
 
     """
     try:
-        return _score(model, file, kind, results, summary, filed, in_time)
+        if kind.json:
+            objects = Objects(model, filed, reasons, calls)
+            totals = stream(objects, objects.batches(file), results, in_time=in_time)
+            if totals == Totals():
+                raise TableError("the file is empty: there is no object in it")
+            results.called.writelines(objects.call_list())
+            told = objects.summary()
+        else:
+            head = files.read(file, HEAD)
+            layout = Layout.of(head, complete=len(head) < HEAD, schema=model.schema)
+            kept = kept_columns(layout, model.schema, head)
+            sheet = Sheet(model, layout, filed, kept, reasons, calls)
+            for out, header in zip(
+                (results.answered, results.rejected), sheet.headers(), strict=True
+            ):
+                out.write(header)
+            batches = sheet.batches(file, read=head[layout.body :])
+            totals = stream(sheet, batches, results, in_time=in_time)
+            results.called.writelines(sheet.call_list())
+            told = sheet.summary()
     except OutOfTimeError as error:
         raise TableError(
             f"the file is more than one function reads in its time, which was over after"
             f" {error.rows:,} rows: put it in in pieces, or as a .csv in UTF-8, which is cut"
         ) from None
-
-
-def _score(
-    model: Model,
-    file: IO[bytes],
-    kind: Kind,
-    results: Results,
-    summary: Summary,
-    filed: Filed | None,
-    in_time: Callable[[], bool],
-) -> Summary:
-    if kind.json:
-        objects = Objects(model, filed)
-        totals = stream(objects, objects.batches(file), results, in_time=in_time)
-        if totals == Totals():
-            raise TableError("the file is empty: there is no object in it")
-        return replace(summary, **asdict(totals), **objects.summary())
-    head = files.read(file, HEAD)
-    layout = Layout.of(head, complete=len(head) < HEAD, schema=model.schema)
-    sheet = Sheet(model, layout, filed, kept_columns(layout, model.schema, head))
-    for out, header in zip((results.answered, results.rejected), sheet.headers(), strict=True):
-        out.write(header)
-    batches = sheet.batches(file, read=head[layout.body :])
-    totals = stream(sheet, batches, results, in_time=in_time)
-    return replace(summary, **asdict(totals), **sheet.summary())
+    listed = calls.told() if calls else None
+    return replace(summary, **asdict(totals), **told, call_list=listed)
 
 
 def _in_time(seconds_left: Callable[[], float]) -> Callable[[], bool]:

@@ -1,9 +1,10 @@
 """Batches of rows, answered and written one after the other, while the next is read."""
 
+import io
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from operator import add
 from typing import IO, Any, Protocol
 
@@ -58,6 +59,8 @@ class Results:
     answered: IO[bytes]
     rejected: IO[bytes]
     records: Callable[[bytes], object]
+    called: IO[bytes] = field(default_factory=io.BytesIO)
+    """The call list."""
 
 
 def stream(

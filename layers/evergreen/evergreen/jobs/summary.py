@@ -6,6 +6,8 @@ from typing import Any, Literal, Self
 
 Status = Literal["scored", "refused", "waiting", "in parts", "superseded"]
 
+_RARE = ("ignored_wish", "call_list")
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -36,10 +38,19 @@ class Summary:
     """The encoding, the delimiter, the decimal sign: what the file was taken for."""
     error: str | None = None
     """Why the file as a whole could not be read, in which case no row was scored."""
+    ignored_wish: str | None = None
+    """What the upload asked for that can't be given."""
+    call_list: dict[str, Any] | None = None
+    """How many are on the call list, and what it is worth; see `CallList.told`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary as it is told; wishes and call lists only where there are some."""
+        told = asdict(self)
+        return {n: v for n, v in told.items() if v is not None or n not in _RARE}
 
     def to_bytes(self) -> bytes:
         """Return the summary as it is stored."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False).encode(errors="replace")
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False).encode(errors="replace")
 
     @classmethod
     def parse(cls, content: bytes) -> Self:
@@ -52,6 +63,11 @@ class Summary:
             return cls(**stored)
         except TypeError as error:
             raise ValueError(str(error)) from None
+
+    @property
+    def calls(self) -> int:
+        """How many are on the call list."""
+        return self.call_list["customers"] if self.call_list else 0
 
     @property
     def final(self) -> bool:

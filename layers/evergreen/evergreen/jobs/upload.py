@@ -15,6 +15,8 @@ from evergreen.store.s3 import Bucket
 logger = logging.getLogger(__name__)
 
 _TRIES = 10
+_MOST_REASONS = 10  # as in `customers.value.Campaign`
+_SHOWN = 50  # characters of what was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,32 @@ class Upload:
     """Of the object, or its ETag where the bucket keeps no versions."""
     size: int
     modified: datetime
+    reasons: str | None = None
+    """How many it asks for, by the metadata `reasons`, as it stands there."""
 
     @classmethod
     def find(cls, bucket: Bucket, key: str) -> Self:
         """Return the newest upload of this name; raises NotFoundError."""
         head = bucket.head(key)
-        return cls(key, head.version, head.size, head.modified)
+        return cls(key, head.version, head.size, head.modified, head.metadata.get("reasons"))
+
+    def wanted_reasons(self, stated: int) -> tuple[int, str | None]:
+        """Return how many reasons each customer is given, and why it is not what was asked for.
+
+        Args:
+            stated: how many the schema gives where an upload asks for none.
+
+        """
+        asked = self.reasons
+        if asked is None:
+            return stated, None
+        if asked.isascii() and asked.isdecimal() and int(asked) <= _MOST_REASONS:
+            return int(asked), None
+        told = asked if len(asked) <= _SHOWN else asked[:_SHOWN] + "…"
+        return stated, (
+            f"x-amz-meta-reasons is {told!r}, not a whole number from 0 to {_MOST_REASONS}:"
+            f" it is taken for {stated}, as the schema has it"
+        )
 
     @property
     def id(self) -> str:

@@ -1,6 +1,7 @@
 """Where things lie in the three buckets: every object key of the project is made here."""
 
 import hashlib
+import re
 from datetime import datetime
 
 from evergreen.customers import files
@@ -11,6 +12,8 @@ TRAINING_SCHEMA = "training/schema.json"
 INCOMING = "incoming/"
 SCORING = "scoring/"
 WAITING = "waiting/"
+EXPLAINED = "rejected/training/"
+REASON = ".reason.txt"
 
 # model bucket
 MODELS = "models/"
@@ -26,6 +29,8 @@ FAILED = "waiting/failed.json"
 INFERENCE = "inference/"
 DRIFT = "drift/"
 
+_CALL_LIST = ".call-list"
+_CALLED = re.compile(rf"{re.escape(_CALL_LIST)}((?:\.scored)*\.(?:csv|jsonl))\Z")
 _LONGEST = 1_024  # bytes of a key
 
 
@@ -77,8 +82,12 @@ def drift_report(checked_at: datetime) -> str:
 
 
 def scored(incoming: str) -> str:
-    """Where the predictions for an uploaded file go: under the same name."""
-    return _result("scored", incoming)
+    """Where the predictions for an uploaded file go: under the same name.
+
+    A file that is called as call lists are steps aside: `a.call-list.csv` becomes
+    `a.call-list.scored.csv`, and what is called so already gets one `.scored` more.
+    """
+    return _result("scored", _CALLED.sub(rf"{_CALL_LIST}.scored\1", incoming))
 
 
 def rejected(incoming: str) -> str:
@@ -92,17 +101,27 @@ def score_summary(incoming: str) -> str:
     For `customers.csv` that is `customers.summary.json`, for a name such as `customers.tsv` or
     `customers.tsv.csv`, with which that would be shared, `customers.tsv.summary.json` and so on.
     """
-    stem = incoming.removesuffix(".csv")
-    alone = stem != incoming and files.kind(stem) is None
-    return _result("scored", stem if alone else incoming, ".summary.json")
+    return _result("scored", _stem(incoming), ".summary.json")
+
+
+def call_list(incoming: str) -> str:
+    """Where it says which customers of an uploaded file to contact.
+
+    For `customers.csv` that is `customers.call-list.csv`; otherwise as `score_summary`.
+    """
+    kind = files.kind(incoming)
+    suffix = ".jsonl" if kind and kind.json else ".csv"
+    return _result("scored", _stem(incoming), _CALL_LIST + suffix)
 
 
 def explained(upload: str) -> str:
     """Where it says why a file under incoming/ or training/ can't be read at all."""
+    if upload.startswith(TRAINING):
+        return _within_limits(EXPLAINED, upload.removeprefix(TRAINING), REASON)
     rest = upload.removeprefix(INCOMING)
     # what is uploaded as incoming/training/... must not be taken for labelled history
     within = upload if rest.startswith((INCOMING, TRAINING)) else rest
-    return _within_limits("rejected/", within, ".reason.txt")
+    return _within_limits("rejected/", within, REASON)
 
 
 def score_job(upload: str) -> str:
@@ -138,6 +157,12 @@ def score_job_document(job: str) -> str:
 def score_piece(job: str, kind: str, part: int | str) -> str:
     """The key of what became of one part."""
     return f"{job}{kind}/{part}"
+
+
+def _stem(incoming: str) -> str:
+    """Take `.csv` off a name, unless what is left could be the name of another upload."""
+    stem = incoming.removesuffix(".csv")
+    return incoming if files.kind(stem) else stem
 
 
 def _result(folder: str, incoming: str, suffix: str = "") -> str:
