@@ -718,7 +718,7 @@ def test_a_body_that_is_compressed_in_another_way_is_refused(api: TestClient, co
     ("content", "status", "detail"),
     [
         (gzip.compress(b" " * 6 * 1_024 * 1_024 + b"{}"), 413, "when it is unpacked"),
-        (gzip.compress(b" " * 500 * 1_024 * 1_024, 1), 413, "when it is unpacked"),
+        (gzip.compress(bytes(100 * 1_024 * 1_024), 1), 413, "when it is unpacked"),
         (gzip.compress(b"{}")[:-4], 400, "is cut short"),
         (gzip.compress(b"{}") * 2, 400, "goes on behind its end"),
         (b"\x1f\x8b" + b"x" * 40, 400, "can't be unpacked"),
