@@ -36,9 +36,9 @@ CALLS = {
     "retrain": """
         events PutEvents
         s3 GetObject data:training/ models:locks/ models:models/ models:waiting/
-        s3 ListObjectsV2 data:training/ models:models/ models:promotions/ models:set-aside/
+        s3 ListObjectsV2 data:rejected/ data:training/ models:models/ models:promotions/ models:set-aside/
         s3 PutObject models:locks/ models:models/ models:promotions/
-    """,
+    """,  # noqa: E501
     "a person": """
         s3 GetObject models:models/ models:promotions/ models:set-aside/
         s3 ListObjectsV2 models:promotions/ models:set-aside/
