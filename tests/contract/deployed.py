@@ -1,6 +1,8 @@
 """The API as it is deployed, behind API Gateway."""
 
 import json
+import re
+from itertools import count
 from typing import Any
 
 import httpx2 as httpx
@@ -16,11 +18,23 @@ from local.demo.stack import ROOT
 from tests.contract.page import Page
 from tests.contract.run import Api, Outcome, config, run
 
+_is_key = re.compile(r"[!-~]{1,255}").fullmatch  # an Idempotency-Key
 _KIND = "x-amzn-errortype"  # of an answer that is the gateway's own
 _TEMPLATED = {
     "MissingAuthenticationTokenException": "MISSING_AUTHENTICATION_TOKEN",
     "ForbiddenException": "INVALID_API_KEY",
 }
+
+
+_numbers = count()
+
+
+@schemathesis.hook
+def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
+    """Give each case an `Idempotency-Key` of its own: few are generated, each is one request's."""
+    for name, key in list((case.headers or {}).items()):
+        if name.lower() == "idempotency-key" and _is_key(key):
+            case.headers[name] = f"{key[:200]}-{next(_numbers)}"
 
 
 def against(url: str, key: str, *, examples: int, seed: int, seconds: float = 600) -> Outcome:

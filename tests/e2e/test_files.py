@@ -225,6 +225,8 @@ def valued(deployed: Deployed, told: Story) -> Iterator[str]:
     pointer = registry.promote(manifest.version, seen=before, reason="it knows of money")
     yield manifest.version
     registry.promote(before.version, seen=pointer, reason="the test is over", kind="promotion")
+    for name in [*content, keys.MANIFEST]:
+        registry.bucket.delete(keys.model_file(manifest.version, name))
 
 
 def test_where_money_is_stated_a_file_has_a_call_list(

@@ -15,6 +15,8 @@ from evergreen.models.reasons import reasons
 STRONGEST = 5
 """So many reasons are given, if there are as many."""
 
+_EXACT = 2.0**53  # beyond, whole numbers are written as others are: JSON knows 64 bits at the most
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -89,7 +91,9 @@ def _decoded(feature: Feature, code: np.float32) -> Level | None:
         return None
     if isinstance(feature, Categorical):
         return feature.levels[int(code)] if code >= 0 else None
-    return int(code) if feature.integer else float(str(code))  # the shortest that is this float32
+    if feature.integer and abs(code) < _EXACT:
+        return int(code)
+    return float(str(code))  # the shortest that is this float32
 
 
 def _said(value: Level | None) -> str:
