@@ -24,8 +24,8 @@ from evergreen.customers.identity import Hashes, Mask, combined
 from evergreen.customers.schema import Matrix
 from evergreen.customers.value import Value
 from evergreen.jobs.answers import millionths, printed
-from evergreen.jobs.candidates import Candidates
 from evergreen.jobs.explaining import Explanation, explain
+from evergreen.jobs.shortlist import Shortlist
 from evergreen.models.model import Model
 from evergreen.statistics.worth import worth
 
@@ -61,7 +61,7 @@ class CallList:
     value: Value
     quarter: str
     """In which they are scored, such as 2026Q1."""
-    _pending: list[Candidates]
+    _pending: list[Shortlist]
     _least: float = 0.0
     """Who brings no more is not listed."""
 
@@ -88,14 +88,12 @@ class CallList:
             who, keyed = identify(places)
             some = [rows[place] for place in places.tolist()]
             self._push(
-                Candidates(
-                    expected[places], probabilities[places], matrix[places], who, keyed, some
-                )
+                Shortlist(expected[places], probabilities[places], matrix[places], who, keyed, some)
             )
 
     def merge(self, listed: bytes) -> None:
         """Take the list of the next part of the file, from `to_bytes`."""
-        self._push(Candidates.parse(listed))
+        self._push(Shortlist.parse(listed))
 
     def to_bytes(self) -> bytes:
         """Return the list for `merge`; empty where nobody is on it."""
@@ -133,7 +131,7 @@ class CallList:
             "meaning": MEANING,
         }
 
-    def _push(self, more: Candidates) -> None:
+    def _push(self, more: Shortlist) -> None:
         """Keep more; they are sorted once there are as many as may be listed."""
         self._pending.append(more)
         limit = self.model.schema.campaign.limit
@@ -142,15 +140,15 @@ class CallList:
             if chosen and len(chosen) == limit:
                 self._least = float(chosen.expected[-1])
 
-    def _chosen(self) -> Candidates | None:
+    def _chosen(self) -> Shortlist | None:
         """Return the best so far, which is all that is kept of them."""
         if self._pending:
-            best = Candidates.together(self._pending).best(self.model.schema.campaign.limit)
+            best = Shortlist.together(self._pending).best(self.model.schema.campaign.limit)
             self._pending = [best]
             return best
         return None
 
-    def _contacted(self, chosen: Candidates) -> Mask:
+    def _contacted(self, chosen: Shortlist) -> Mask:
         """Say who is not in the control group, shape (customers,)."""
         quarter = blake2b(self.quarter.encode(), digest_size=8).digest()
         drawn = combined(chosen.who, np.frombuffer(quarter, "<u8").astype(np.uint64))

@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
+class Shortlist:
     """Some customers of a file, in its order or best first; arrays of shape (customers,)."""
 
     expected: Floats
