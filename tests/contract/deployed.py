@@ -1,7 +1,6 @@
 """The API as it is deployed, behind API Gateway."""
 
 import json
-import re
 from itertools import count
 from typing import Any
 
@@ -15,10 +14,9 @@ from schemathesis.hooks import HookContext
 from schemathesis.openapi.checks import UnsupportedMethodResponse
 
 from local.demo.stack import ROOT
-from tests.contract.page import Page
+from tests.contract.page import Page, is_key
 from tests.contract.run import Api, Outcome, config, run
 
-_is_key = re.compile(r"[!-~]{1,255}").fullmatch  # an Idempotency-Key
 _KIND = "x-amzn-errortype"  # of an answer that is the gateway's own
 _TEMPLATED = {
     "MissingAuthenticationTokenException": "MISSING_AUTHENTICATION_TOKEN",
@@ -33,7 +31,7 @@ _numbers = count()
 def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
     """Give each case an `Idempotency-Key` of its own: few are generated, each is one request's."""
     for name, key in list((case.headers or {}).items()):
-        if name.lower() == "idempotency-key" and _is_key(key):
+        if name.lower() == "idempotency-key" and is_key(key):
             case.headers[name] = f"{key[:200]}-{next(_numbers)}"
 
 

@@ -14,6 +14,9 @@ import jsonschema
 
 from evergreen.customers.values import folded, plain
 
+is_key = re.compile("[!-~]{1,255}").fullmatch
+"""Matches what an `Idempotency-Key` may be."""
+
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WORDS = {True: ("true", "1"), False: ("false", "0")}
 _ON_INVALID = ("refuse", "skip")
@@ -51,7 +54,7 @@ class Page:
         return (
             len(given) == len(dict(given))
             and all(value.lower() in options.get(name, ()) for name, value in given)
-            and re.fullmatch("[!-~]{1,255}", key.strip(" \t")) is not None
+            and is_key(key.strip(" \t")) is not None
         )
 
     def takes(self, body: object, *, batch: bool, skipping: bool = False) -> bool:

@@ -11,10 +11,11 @@ drawn anew from quarter to quarter. (In a shorter time the effect of a contact w
 before its control group is called as well.)
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
+from itertools import chain
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -162,6 +163,6 @@ class CallList:
 
 
 def _reason(explanation: Explanation) -> str:
-    raising: Iterable[str] = (r.sentence for r in explanation.reasons if r.change > 0)
-    strongest: Iterable[str] = (reason.sentence for reason in explanation.reasons)
-    return next(iter(raising), None) or next(iter(strongest), "")
+    raising = (reason.sentence for reason in explanation.reasons if reason.change > 0)
+    strongest = (reason.sentence for reason in explanation.reasons)
+    return next(chain(raising, strongest), "")
