@@ -40,6 +40,21 @@ class Moved:
         return special.expit(odds)
 
 
+@dataclass(frozen=True)
+class Failing:
+    """A graph whose answers are another's, but wrong for the customers of one level."""
+
+    graph: Any
+    feature: int
+    level: int
+
+    def probabilities(self, matrix: Matrix) -> Any:
+        who = matrix[:, self.feature] == self.level
+        return np.where(
+            who, Moved(self.graph, 2.0).probabilities(matrix), self.graph.probabilities(matrix)
+        )
+
+
 @pytest.fixture(scope="module")
 def reference(version: Artifact) -> Reference:
     return Reference.load(version)
@@ -196,3 +211,18 @@ def test_where_money_is_stated_what_both_would_bring_is_told(
         < worse.profit["champion"]["expected_maximum"]
     )
     assert judged(gate, schema, grown, trained, moved(reference, "same")).profit is None
+
+
+def test_who_is_better_but_fails_the_customers_of_a_category_waits_for_a_person(
+    reference: Reference, schema: Schema, grown: Cohort, trained: Trained
+) -> None:
+    contract = schema.feature_names.index("contract")
+    level = schema.features[contract].codes(["two-year"])[0]
+    failing: Any = Failing(reference.graph, contract, int(level))
+    gate = Gate(moved(reference, "worse", -1.5), None, Thresholds())
+    decision = judged(gate, schema, grown, trained, replace(reference, graph=failing))
+    assert decision.slices
+    assert (decision.slices[0]["level"], decision.slices[0]["worse"]) == ("two-year", True)
+    assert (decision.promoted, decision.waits) == (False, True)
+    assert "it is worse on contract = two-year (" in decision.reason
+    assert "(better than worse on " in decision.reason

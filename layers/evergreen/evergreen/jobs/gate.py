@@ -3,15 +3,17 @@
 Every threshold here was chosen by `make simulate-gate`, which shows what it lets through.
 """
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from evergreen.customers.compatibility import obstacles
 from evergreen.customers.schema import Matrix, Schema
-from evergreen.jobs.cohort import Cohort
+from evergreen.jobs.cohort import Cohort, Integers
+from evergreen.jobs.slices import Slice, slices
 from evergreen.models import artifact, typical
 from evergreen.models.reference import Reference
 from evergreen.models.training import Trained
@@ -19,7 +21,7 @@ from evergreen.settings import Thresholds
 from evergreen.statistics import comparison, drift
 from evergreen.statistics.agreement import Agreement, agreement
 from evergreen.statistics.baseline import Baseline
-from evergreen.statistics.comparison import Comparison, Labels, Scores, losses
+from evergreen.statistics.comparison import Comparison, Labels, Scores, Weights, losses
 from evergreen.statistics.profit import profit
 
 MARGIN = 0.01
@@ -33,6 +35,7 @@ COMPARED = 20_000
 GROWTH = 1.0
 """By what share labelled history has to grow for more of the same to be worth a training."""
 
+_NAMED, _KEPT = 3, 20  # slices in a sentence, and in a manifest
 _SURELY = 2.33  # standard errors: a champion that holds is called worse in one case of a hundred
 
 Mask = npt.NDArray[np.bool_]
@@ -57,6 +60,18 @@ class Decision:
     profit: dict[str, Any] | None = None
     """What champion and challenger bring per customer, on those they are compared on; None where
     the schema does not state what customers are worth."""
+    slices: list[dict[str, Any]] | None = None
+    """With the champion, on the levels that enough of those customers have, the worst first."""
+
+
+class Paired(NamedTuple):
+    """Customers whom two models have answered."""
+
+    rows: Integers
+    churned: Labels
+    rival: Scores
+    challenger: Scores
+    weights: Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +138,9 @@ class Gate:
         It may serve where it is surely better than the champion or, having learned from fresher
         data, surely as good as the champion and as the best version so far. Beyond that it may not
         unlearn: on held-out customers whom the champion knew it must not lose as much as
-        `KNOWN_MARGIN`, unless the fresh customers are others than those. A person decides where it
-        does, and is better on the fresh ones.
+        `KNOWN_MARGIN`, unless the fresh customers are others than those, and the customers of no
+        category may become surely worse off. A person decides where it does, and is better on the
+        fresh ones, or on all.
 
         It is judged on the fresh customers who were held out, and where these are not others than
         the champion's own, on those as well: more customers show smaller differences.
@@ -148,16 +164,23 @@ class Gate:
 
         def against(rival: Reference, mask: Mask) -> Comparison | None:
             enough = _enough(churned[mask])
-            return self._compare(rival, cohort, trained, mask) if enough else None
+            return comparison.compare(*paired(rival, mask)[1:]) if enough else None
 
-        with_champion = self._compare(self.champion, cohort, trained, chosen)
+        def paired(rival: Reference, mask: Mask) -> Paired:
+            return self._paired(rival, cohort, trained, mask)
+
+        answered = paired(self.champion, chosen)
+        with_champion = comparison.compare(*answered[1:])
         with_anchor = against(self.anchor, chosen) if self.anchor else None
         on_known = None if others else against(self.champion, known)
         decision = self._verdict(
             with_champion, with_anchor, news=withdrawn or bool(cohort.fresh.any())
         )
+        sliced = slices(schema, cohort.labelled.matrix[answered.rows], *answered[1:])
         if on_known and on_known.high > KNOWN_MARGIN:
             decision = self._unlearned(on_known, against(self.champion, news))
+        elif decision.promoted:
+            decision = self._fair(decision, sliced, better=with_champion.high < 0)
         best_so_far = with_anchor or with_champion
         beats = decision.promoted and (
             best_so_far.challenger_log_loss <= best_so_far.rival_log_loss
@@ -169,6 +192,7 @@ class Gate:
             anchor=None if beats else self._best,
             anchored=with_anchor.as_dict() if with_anchor else None,
             profit=self._profit(schema, cohort, trained, chosen),
+            slices=[asdict(one) for one in sliced[:_KEPT]],
         )
         return self._compatible(decision, schema)
 
@@ -193,14 +217,13 @@ class Gate:
     def _others(self, cohort: Cohort) -> bool:
         return self.drifted(cohort.encode(self.champion.schema, cohort.news))
 
-    def _compare(
-        self, rival: Reference, cohort: Cohort, trained: Trained, mask: Mask
-    ) -> Comparison:
+    def _paired(self, rival: Reference, cohort: Cohort, trained: Trained, mask: Mask) -> Paired:
         held_out = np.flatnonzero(cohort.labelled.held_out)
         rows = np.flatnonzero(mask)
         picked, weights = comparison.sample(cohort.labelled.churned[rows], COMPARED)
         rows = rows[picked]
-        return comparison.compare(
+        return Paired(
+            rows,
             cohort.labelled.churned[rows],
             rival.probabilities(cohort.encode(rival.schema, rows)),
             trained.scores[np.searchsorted(held_out, rows)],
@@ -240,6 +263,19 @@ class Gate:
         new = _figures(self.champion.version, on_fresh)
         told = f"{reason}; on the new ones it is better than {new}: {asked}"
         return Decision(False, f"waits to be promoted by hand, as {told}", waits=True)
+
+    def _fair(self, decision: Decision, sliced: Sequence[Slice], *, better: bool) -> Decision:
+        """Keep what fails the customers of a category, unless a person says that it may.
+
+        Only one that is better on the whole is worth asking for.
+        """
+        worse = [str(one) for one in sliced if one.worse]
+        if not worse:
+            return decision
+        reason = f"it is worse on {', '.join(worse[:_NAMED])} ({decision.reason})"
+        if better:
+            return Decision(False, f"waits to be promoted by hand, as {reason}", waits=True)
+        return Decision(False, reason)
 
     def _verdict(
         self, with_champion: Comparison, with_anchor: Comparison | None, *, news: bool
