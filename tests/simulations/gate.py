@@ -73,11 +73,11 @@ def filled(rows: int, seed: int) -> pd.DataFrame:
     return frame.assign(churned=frame["churned"].mask(wrong, "yes"))
 
 
-def branch(rows: int, seed: int) -> pd.DataFrame:
-    """Outcomes exchanged for the customers of one category only: a branch that codes them so."""
-    frame = customers(rows, seed=seed)
-    exchanged = frame["churned"].map({"yes": "no", "no": "yes"})
-    return frame.assign(churned=frame["churned"].mask(frame["contract"] == "two-year", exchanged))
+def branch(rows: int, seed: int, share: float) -> pd.DataFrame:
+    """Outcomes exchanged for a share of one category's customers: a branch that codes them so."""
+    frame, other = customers(rows, seed=seed), flipped(rows, seed, share)
+    of_branch = frame["contract"] == "two-year"
+    return frame.assign(churned=frame["churned"].mask(of_branch, other["churned"]))
 
 
 HONEST: dict[str, Scenario] = {
@@ -94,7 +94,8 @@ WRONG: dict[str, Scenario] = {
     "nine of ten filled in": filled,
     "half swapped": lambda rows, seed: flipped(rows, seed, 0.5),
     "a third swapped": lambda rows, seed: flipped(rows, seed, 0.33),
-    "those of one category swapped": branch,
+    "those of one category swapped": lambda rows, seed: branch(rows, seed, 1.0),
+    "a third of one category's swapped": lambda rows, seed: branch(rows, seed, 0.33),
     "a tenth swapped": lambda rows, seed: flipped(rows, seed, 0.1),
 }
 MARKET = {"the market has half changed": 0.5, "the market has changed": 1.0}
