@@ -1,7 +1,7 @@
 """What the API answers. Names and fields are those of the description."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any, Literal
 
@@ -16,7 +16,6 @@ EACH = 5
 """So many wrong values of a customer who is passed over are named at the most."""
 
 _PROMOTIONS = 10
-_PARTS = tuple(field.name for field in fields(Prediction))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +67,31 @@ class Readiness:
     status: Literal["ready"] = "ready"
 
 
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """An outcome that says the opposite of one before it."""
+
+    index: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Outcomes that are kept."""
+
+    accepted: int
+    contradictions: list[Contradiction]
+
+
 def one(found: Attempt) -> bytes:
     """Answer for one customer."""
     (prediction,) = found.predictions
-    return orjson.dumps(_told(prediction))
+    return orjson.dumps(prediction)
 
 
 def many(found: Attempt, *, skipping: bool) -> bytes:
     """Answer for a batch; what is wrong is told where those who don't fit are passed over."""
-    batch: dict[str, object] = {"predictions": [_told(each) for each in found.predictions]}
+    batch: dict[str, object] = {"predictions": found.predictions}
     if skipping:
         batch["errors"] = wrong(found.problems)
     return orjson.dumps(batch)
@@ -108,10 +123,3 @@ def describe(champion: Champion) -> Model:
         schema=dict(served.schema.document),
         promotions=champion.moves(_PROMOTIONS),
     )
-
-
-def _told(prediction: Prediction | None) -> dict[str, object] | None:
-    """Leave out what is not part of an answer."""
-    if prediction is None:
-        return None
-    return {part: value for part in _PARTS if (value := getattr(prediction, part)) is not None}

@@ -37,7 +37,7 @@ async def read(request: Request) -> bytes:
     if said.partition(";")[0].strip().lower() != JSON:
         raise HTTPException(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"customers are sent as {JSON}, not as {said[:100]}",
+            f"a body is sent as {JSON}, not as {said[:100]}",
             {"Accept": JSON},
         )
     coding = given.get(b"content-encoding", b"").decode("latin-1").strip().lower()
@@ -65,17 +65,17 @@ def one(content: bytes) -> Customer:
     return customer
 
 
-def many(content: bytes) -> list[Customer]:
-    """Read a batch."""
-    customers = _parse(content)
-    if not isinstance(customers, list):
-        raise InputError("the body must be a JSON list of customers")
-    if not 0 < len(customers) <= MAX_BATCH:
-        raise InputError(f"a batch holds 1 to {MAX_BATCH:,} customers, not {len(customers):,}")
-    for index, customer in enumerate(customers):
-        if not isinstance(customer, dict):
-            raise InputError(f"customer {index} (counted from 0) must be a JSON object")
-    return customers
+def many(content: bytes, what: str = "customer") -> list[Customer]:
+    """Read a batch of customers, or of what else is told of customers."""
+    batch = _parse(content)
+    if not isinstance(batch, list):
+        raise InputError(f"the body must be a JSON list of {what}s")
+    if not 0 < len(batch) <= MAX_BATCH:
+        raise InputError(f"a batch holds 1 to {MAX_BATCH:,} {what}s, not {len(batch):,}")
+    for index, each in enumerate(batch):
+        if not isinstance(each, dict):
+            raise InputError(f"{what} {index} (counted from 0) must be a JSON object")
+    return batch
 
 
 def _unpacked(content: bytearray) -> bytes:

@@ -10,12 +10,13 @@ from evergreen.customers.levels import UNSEEN as UNSEEN
 from evergreen.customers.levels import Codes, close
 from evergreen.customers.levels import Level as Level
 from evergreen.customers.numbers import FLOAT32, OF_NUMBERS, PLAIN, NumberFormat
-from evergreen.customers.values import plain
+from evergreen.customers.values import LONGEST, plain
 from evergreen.errors import SchemaError
 
 _EXACT = 2**53  # from here on not every whole number is a float
 _FEW = 8  # values for which a loop is faster than a function mapped over them
-_JSON = frozenset([int, float, type(None)])
+_NUMBERS = frozenset([int, float])
+_JSON = _NUMBERS | {type(None)}
 _SHOWN, _MANY = 10, 20  # levels that a message names, and how many it may name
 _KEY_LENGTH = 256
 _KEY_LOW, _KEY_HIGH = 1 - 2**63, 2**64 - 1  # beyond, readers of JSON round: other customers' keys
@@ -43,22 +44,28 @@ class Numeric:
     def codes(self, values: Sequence[object]) -> list[float]:
         """One float for each value; what is no number becomes infinite, which is out of bounds."""
         kinds = set(map(type, values))
-        if kinds <= _JSON or (bool not in kinds and self._is_plain(values)):
-            missing, absent = self.missing, self.absent
-            try:
+        missing, absent = self.missing, self.absent
+        try:
+            if kinds <= _NUMBERS:
+                codes = [*map(float, values)]  # type: ignore[arg-type]
+            elif kinds <= _JSON or (bool not in kinds and self._is_plain(values)):
                 codes = [nan if v in missing else float(v) for v in values]  # type: ignore[arg-type]
-                return [nan if code in absent else code for code in codes] if absent else codes
-            except (TypeError, ValueError, OverflowError):
-                pass  # at least one value is no number as it stands: find out which
-        return [self._code(value) for value in values]
+            else:
+                return [self._code(value) for value in values]
+        except (TypeError, ValueError, OverflowError):  # one is no number as it stands
+            return [self._code(value) for value in values]
+        return [nan if code in absent else code for code in codes] if absent else codes
 
     def _is_plain(self, values: Sequence[object]) -> bool:
         """Whether what is text is all of signs of plain numbers, and to be read as such."""
         missing = self.missing
         try:
-            text = "".join([v for v in values if isinstance(v, str) and v not in missing])
+            texts = [v for v in values if isinstance(v, str) and v not in missing]
         except TypeError:
             return False
+        if max(map(len, texts), default=0) > LONGEST:
+            return False
+        text = "".join(texts)
         return OF_NUMBERS.issuperset(text) and (self.format.decimal == "." or "." not in text)
 
     def _code(self, value: object) -> float:
@@ -67,6 +74,8 @@ class Numeric:
         if isinstance(value, str):
             if value in self.missing:
                 return nan
+            if len(value) > LONGEST:
+                return inf
             text = plain(value)
             if text in self.missing:
                 return nan
@@ -104,6 +113,8 @@ class Numeric:
 
     def complaint(self, value: object, told: int = 0) -> str:
         """Say why a value is refused; how many were told before is nothing to a number."""
+        if overlong := _overlong(value):
+            return overlong
         number = self.codes([value])[0]
         beyond = isfinite(number) and abs(number) > FLOAT32
         return f"expected {self.expected}, got {short(value)}" + (
@@ -190,6 +201,8 @@ class Categorical:
 
         A file of a million slips needs no million suggestions, each of which looks at all levels.
         """
+        if overlong := _overlong(value):
+            return overlong
         near = close(value, self.levels) if told * len(self.levels) < _COMPARED else None
         message = f"expected {self.expected}, got {short(value)}"
         return message if near is None else f"{message}; did you mean {near!r}?"
@@ -239,6 +252,13 @@ class Key:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return _KEY_LOW <= value <= _KEY_HIGH and value.is_integer()
         return value is None
+
+    @classmethod
+    def unfit(cls, values: Sequence[object]) -> list[int]:
+        """Return where the values are that a request may not give."""
+        if set(map(type, values)) == {str} and max(map(len, values)) <= _KEY_LENGTH:  # type: ignore[arg-type]
+            return []  # as most are
+        return [index for index, value in enumerate(values) if not cls.fits(value)]
 
     def text(self, value: object) -> str:
         """Return a value as trimmed text, a number as a plain one; empty where it is missing."""
@@ -307,6 +327,13 @@ def parse_key(field: Mapping[str, Any], missing: frozenset[object], *, alone: bo
     properties.check_key(field, alone=alone)
     written = properties.number_format(field)
     return Key(field["name"], properties.missing_values(field, missing), written)
+
+
+def _overlong(value: object) -> str | None:
+    """Say so where a value is a text that is too long to be understood."""
+    if isinstance(value, str) and len(value) > LONGEST:
+        return f"expected at most {LONGEST:,} characters, got {len(value):,}"
+    return None
 
 
 def short(value: object) -> str:

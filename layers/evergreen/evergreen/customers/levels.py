@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from math import isnan
 
 from evergreen.customers.numbers import PLAIN, NumberFormat
-from evergreen.customers.values import folded, plain
+from evergreen.customers.values import LONGEST, folded, plain
 
 UNSEEN = -1.0
 """The code of a category that the schema does not list."""
@@ -51,6 +51,8 @@ class Codes(dict[object, float]):
         """Return the code of a value that is not listed."""
         if not isinstance(value, str):
             return self.of_number(value)
+        if len(value) > LONGEST:
+            return UNSEEN
         code = self._of_text(plain(value))
         if len(self) < self._room and len(value) <= _LONGEST:
             self[value] = code

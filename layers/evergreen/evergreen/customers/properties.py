@@ -20,7 +20,7 @@ BOUNDS = frozenset(["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"
 _OWN = ("x-", "evergreen:")
 _PROSE = ("name", "title", "description", "example", "examples", "$schema")
 _OF_SCHEMA = (
-    *("fields", "missingValues", "primaryKey", "target"),
+    *("fields", "missingValues", "primaryKey", "target", "segments"),
     *(*_PROSE, "id", "profile", "version", "created", "homepage", "image", "keywords"),
     *("sources", "licenses", "contributors"),
 )
@@ -60,6 +60,27 @@ def check_schema(document: Mapping[str, Any]) -> None:
                 )
         else:
             _check_known("the schema", name, _OF_SCHEMA)
+
+
+def segments(document: Mapping[str, Any], categories: Collection[str]) -> str | None:
+    """Return the category whose levels drift judges one by one, None where none is named.
+
+    Args:
+        document: the schema.
+        categories: the names of the features that are categories.
+
+    Raises:
+        SchemaError: what is named is none of them.
+
+    """
+    name = document.get("segments")
+    if name is None or (isinstance(name, str) and name in categories):
+        return name
+    near = meant(name, categories) if isinstance(name, str) else None
+    advice = f"did you mean {near!r}?" if near else f"those are {', '.join(categories) or 'none'}"
+    raise SchemaError(
+        f"the schema's 'segments' must name one feature that is a category, not {name!r}; {advice}"
+    )
 
 
 def check_field(field: Mapping[str, Any]) -> None:

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from copy import copy
 from dataclasses import replace
-from functools import cache
 from itertools import chain
 from math import ceil, floor
 from typing import Any, NamedTuple
@@ -34,10 +33,11 @@ from evergreen.customers.features import (
     parse_key,
     short,
 )
+from evergreen.customers.given import Given
 from evergreen.customers.levels import Level
 from evergreen.customers.names import meant
 from evergreen.customers.numbers import NumberFormat
-from evergreen.customers.properties import check_schema, missing_values
+from evergreen.customers.properties import check_schema, missing_values, segments
 from evergreen.customers.value import Campaign
 from evergreen.errors import Problem, SchemaError
 
@@ -107,6 +107,8 @@ class Schema:
         if not self.features:
             raise SchemaError("the schema has no field left that could be a feature")
         self.feature_names = tuple(feature.name for feature in self.features)
+        categories = [feature.name for feature in self.features if isinstance(feature, Categorical)]
+        self.segments = segments(document, categories)
         numbers = {f.name: i for i, f in enumerate(self.features) if isinstance(f, Numeric)}
         self.campaign = Campaign.parse(document["target"], numbers)
         own = ("decimalChar", "groupChar")
@@ -114,7 +116,7 @@ class Schema:
         self._inputs = dict.fromkeys((*self.primary_key, *self.feature_names)).keys()
         self._low = np.array([feature.low for feature in self.features])
         self._high = np.array([feature.high for feature in self.features])
-        self._whole = np.flatnonzero([feature.integer for feature in self.features])
+        self._fractional = np.array([not feature.integer for feature in self.features])
         self._required = np.array([feature.required for feature in self.features])
         self.categorical = np.array([isinstance(f, Categorical) for f in self.features])
 
@@ -161,12 +163,12 @@ class Schema:
         codes = [f.codes(columns.get(f.name, absent)) for f in self.features]
         values = np.fromiter(chain.from_iterable(codes), np.float64, len(self.features) * rows)
         exact = values.reshape(len(self.features), rows).T
-        whole = exact[:, self._whole]
-        if ((exact >= self._low) & (exact <= self._high)).all() and (whole == np.rint(whole)).all():
+        fits = (exact >= self._low) & (exact <= self._high)
+        fits &= self._fractional | (exact == np.rint(exact))
+        if np.count_nonzero(fits) == fits.size:
             return Encoded(np.ascontiguousarray(exact, dtype=np.float32), [])  # as most are
         missing = np.isnan(exact)
-        wrong = (exact < self._low) | (exact > self._high) | (missing & self._required)
-        wrong[:, self._whole] |= ~missing[:, self._whole] & (whole != np.rint(whole))
+        wrong = np.where(missing, self._required, ~fits)
         if not wrong.any():
             return Encoded(np.ascontiguousarray(exact, dtype=np.float32), [])
         problems: list[Problem] = []
@@ -183,23 +185,22 @@ class Schema:
 
     def encode_rows(self, rows: Sequence[Mapping[str, object]]) -> Encoded:
         """Encode customers given one by one; `mistakes` in their fields' names are problems."""
-        given = [row.get for row in rows]
-        matrix, problems = self.encode(
-            {name: [get(name) for get in given] for name in self.feature_names}, len(rows)
-        )
-        inputs = self._inputs
-        strange = [index for index, row in enumerate(rows) if not row.keys() <= inputs]
-        mistaken: list[Problem] = []
-        if strange:
-            told = cache(self.mistakes)  # the customers of one client have the same fields
-            for index in strange:
-                names = frozenset(rows[index])
-                mistaken += [Problem(index, name, message) for name, message in told(names)]
+        return self.encode_given(Given(rows))
+
+    def encode_given(self, given: Given) -> Encoded:
+        """Do what `encode_rows` does."""
+        columns = given.columns(self._inputs)
+        matrix, problems = self.encode(columns, len(given))
+        mistaken = [
+            Problem(index, name, message)
+            for index, mistakes in enumerate(given.told(self.mistakes))
+            for name, message in mistakes
+        ]
         keyless = [
-            Problem(index, key.name, f"expected {key.expected}, got {short(row[key.name])}")
+            Problem(index, key.name, f"expected {key.expected}, got {short(values[index])}")
             for key in self.keys
-            for index, row in enumerate(rows)
-            if not key.fits(row.get(key.name))
+            for values in [columns.get(key.name, ())]
+            for index in key.unfit(values)
         ]
         if mistaken or keyless:
             problems = sorted([*mistaken, *keyless, *problems], key=lambda p: p.row)
@@ -216,10 +217,12 @@ class Schema:
         a feature's. Whoever does mean another field gives the absent one as well, as missing.
         """
         strangers = [name for name in self.unknown(names) if name != self.target]
+        if not strangers:
+            return []
         absent = [name for name in self._inputs if name not in names]
         slips = {name: field for name in strangers if (field := meant(name, absent))}
         found = {name: f"{_NO_FIELD}; did you mean {field!r}?" for name, field in slips.items()}
-        if strangers and names.isdisjoint(self.feature_names):
+        if names.isdisjoint(self.feature_names):
             more = len(self.feature_names) - _SHOWN
             others = f" and {more:,} more" if more > 0 else ""
             known = ", ".join(self.feature_names[:_SHOWN])

@@ -7,6 +7,9 @@ counterparts: a value that was defused is read as the value that it was.
 import re
 from unicodedata import normalize
 
+LONGEST = 1_000
+"""So many characters a text may have that is to be understood."""
+
 _INVISIBLE = (  # of no width: joiners, marks of direction, soft hyphens, the byte order mark
     "\xad\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff"
 )
