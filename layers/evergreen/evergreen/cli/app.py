@@ -1,155 +1,121 @@
-"""`evergreen schema …`, `evergreen models …` and `evergreen sources …`."""
+"""The `evergreen` command: which commands there are; each is imported when it is asked for."""
 
-import dataclasses
-import json
 import sys
-from collections.abc import Mapping, Sequence
+from importlib import import_module, metadata
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from typer.core import TyperGroup
 
-from evergreen.cli.schemas import schemas
 from evergreen.errors import EvergreenError
-from evergreen.jobs.stewardship import Stewardship
-from evergreen.store import s3, stack
-from evergreen.store.registry import Registry
-from evergreen.store.s3 import Bucket
 
-app = typer.Typer(help="Evergreen: churn prediction that keeps itself fresh.", no_args_is_help=True)
-models = typer.Typer(help="Model versions: which there are, and which serves.")
-sources = typer.Typer(help="Labelled files that are set aside, and so not learned from.")
-app.add_typer(schemas, name="schema", no_args_is_help=True)
-app.add_typer(models, name="models", no_args_is_help=True)
-app.add_typer(sources, name="sources", no_args_is_help=True)
-_NAMES = ("version", "key")  # what a person copies
-console, complaints = Console(soft_wrap=True), Console(soft_wrap=True, stderr=True)
+COMMANDS = {
+    "status": ("status", "Show what serves, how it does, and what waits for a person."),
+    "models": ("models", "Model versions: list, compare, verify, promote, roll back."),
+    "sources": ("sources", "Labelled files that are set aside, and so not learned from."),
+    "schema": ("schemas", "Schemas: what the columns of a file of customers are."),
+    "drift": ("drifting", "Say whether customers have changed: lately, in a file, or in the log."),
+    "performance": ("performance", "Show how good the model really was, week by week."),
+    "outcomes": ("outcomes", "Tell who left and who stayed, which is learned from."),
+    "predict": ("predicting", "Predict for a few customers, here."),
+    "score": ("scoring", "Score a file of customers, here or in the stack."),
+    "retrain": ("retraining", "Ask for a training now."),
+    "log": ("logs", "The log of predictions: follow it, complete it."),
+}
+"""Their modules, and what they are for."""
 
-Stack = Annotated[
-    str, typer.Option(envvar="EVERGREEN_STACK", help="The name of the deployed stack.")
-]
-Reason = Annotated[str, typer.Option(help="Why; it is kept.")]
-Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+_HELP = """Evergreen: churn prediction that keeps itself fresh.
 
+Commands work on a deployed stack, which --stack or EVERGREEN_STACK names, with the credentials and
+the region of the AWS command line; against LocalStack where AWS_ENDPOINT_URL says so. With --json
+they answer for programs. What goes on, and what goes wrong, is told on stderr.
+"""
+_EPILOG = """\b
+Exit codes:
+  0    done
+  1    it could not be done, or what was checked is not right
+  2    wrong usage
+  3    drift, where `drift --fail-on-drift` asks
+  130  interrupted by Ctrl-C
 
-@models.command("list")
-def list_models(stack: Stack = "evergreen", json: Json = False) -> None:
-    """Show all versions, newest first: what triggered them, what the gate said, which serves."""
-    registry = _registry(stack)
-    serving = registry.pointer().version
-    rows = [
-        {
-            "version": manifest.version,
-            "serves": manifest.version == serving,
-            "trigger": manifest.trigger,
-            "gate": _verdict(manifest.decision),
-            "reason": manifest.decision["reason"],
-            "parent": manifest.parent,
-        }
-        for manifest in registry.manifests()
-    ]
-    _show(rows, json, ["version", "serves", "trigger", "gate", "reason"])
+\b
+Example:
+  evergreen status --stack evergreen-prod
+"""
 
 
-@models.command("moves")
-def list_moves(stack: Stack = "evergreen", json: Json = False) -> None:
-    """Show every promotion and rollback, newest first, with its reason."""
-    registry = _registry(stack)
-    rows = [dataclasses.asdict(move) for move in registry.history(registry.pointer())]
-    _show(rows, json, ["version", "kind", "moved_at", "reason"])
+class Commands(TyperGroup):
+    """Commands by their names; a look at the list imports none of them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Name them all, in the order of the help."""
+        return [*COMMANDS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return one of them; None where there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _ = COMMANDS[cmd_name]
+        command = typer.main.get_command(import_module(f"evergreen.cli.{module}").app)
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list for the help."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, said) for name, (_, said) in COMMANDS.items()])
 
 
-@models.command("rollback")
-def roll_back(
-    reason: Reason,
-    to: Annotated[str | None, typer.Option(help="Which version; else the one before.")] = None,
-    stack: Stack = "evergreen",
+app = typer.Typer(
+    cls=Commands,
+    help=_HELP,
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # its help takes as long to import as all else
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"evergreen {metadata.version('evergreen')}")
+        raise typer.Exit
+
+
+@app.callback()
+def evergreen(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show which this is."),
+    ] = False,
 ) -> None:
-    """Go back to an earlier version; files that only later ones knew are set aside.
-
-    The same command again completes the same rollback, and goes back no further.
-    """
-    steward = Stewardship(_registry(stack))
-    move = steward.roll_back(reason, to)
-    done = f"rolled back {move.previous} → {move.version} at {move.moved_at}"
-    console.print(f"{done}; to go back further, name a version with --to", highlight=False)
-    for entry in steward.set_aside.entries():
-        if entry.held:
-            console.print(f"set aside: {entry.key}: {entry.reason}", highlight=False)
-
-
-@models.command("promote")
-def promote(
-    version: Annotated[str, typer.Argument(help="The version that is to serve.")],
-    reason: Reason,
-    stack: Stack = "evergreen",
-) -> None:
-    """Let a version serve that waits for a person, or that the gate has kept."""
-    move = Stewardship(_registry(stack)).promote(version, reason)
-    console.print(f"{move.version} serves, after {move.previous}", highlight=False)
-
-
-@sources.command("list")
-def list_sources(stack: Stack = "evergreen", json: Json = False) -> None:
-    """Show which labelled files are or were set aside, and why."""
-    entries = Stewardship(_registry(stack)).set_aside.entries()
-    rows = [dataclasses.asdict(entry) | {"held": entry.held} for entry in entries]
-    _show(rows, json, ["key", "held", "since", "reason", "release_reason"])
-
-
-@sources.command("release")
-def release(
-    file: Annotated[str, typer.Argument(help="Its key, training/….csv, or its ETag.")],
-    reason: Reason,
-    stack: Stack = "evergreen",
-) -> None:
-    """Let a file be learned from again; the next training does, within the hour."""
-    for entry in Stewardship(_registry(stack)).release(file, reason):
-        console.print(f"released: {entry.key}", highlight=False)
-
-
-def _registry(name: str) -> Registry:
-    return Registry(Bucket(s3.client(), stack.outputs(name)["ModelBucket"]))
-
-
-def _verdict(decision: Mapping[str, Any]) -> str:
-    if decision["promoted"]:
-        return "promoted"
-    return "waits" if decision.get("waits") else "kept"
-
-
-def _show(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Sequence[str]) -> None:
-    """Print rows as JSON, or some of their columns as a table that keeps every name whole."""
-    if as_json:
-        print(json.dumps(rows, indent=2))
-    elif rows:
-        table = Table()
-        for name in columns:
-            table.add_column(name, no_wrap=name in _NAMES, overflow="fold")
-        for row in rows:
-            table.add_row(*(_cell(row[name]) for name in columns))
-        console.print(table)
-    else:
-        console.print("none")
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else ""
-    return "" if value is None else escape(str(value))
+    """Take what all commands have in common, which is nothing."""
 
 
 def main() -> int:
     """Run a command; what it can't do is told in one line, with exit code 1."""
     try:
-        app()
+        app(prog_name="evergreen")
     except SystemExit as end:  # also where the command itself is wrong, which typer tells
         return int(end.code or 0)
-    except (EvergreenError, *s3.FAULTS) as error:
-        complaints.print(f"[red]✗[/] {escape(str(error))}", highlight=False)
+    except KeyboardInterrupt:  # while a command is imported
+        return 130
+    except EvergreenError as error:
+        _complain(error)
+    except Exception as error:
+        from evergreen.store import s3  # which takes a while to import
+
+        if not isinstance(error, s3.FAULTS):
+            raise
+        _complain(error)
     return 1
+
+
+def _complain(error: Exception) -> None:
+    from evergreen.cli import output
+
+    output.complain(" ".join(str(error).split()))
 
 
 if __name__ == "__main__":

@@ -1,34 +1,32 @@
 """`evergreen schema …`: from a file to the schema of its columns, and whether a file fits one."""
 
 import json as text
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Shown
 
+from evergreen.cli.files import content
+from evergreen.cli.output import Json, busy, commands, console, example
 from evergreen.customers.inference import Inference
 from evergreen.customers.schema import Schema
 from evergreen.customers.table import Table
 from evergreen.errors import InputError, Problem
 from evergreen.jobs.proposal import propose
 
-schemas = typer.Typer(help="Schemas: what the columns of a file of customers are.")
-console, complaints = Console(soft_wrap=True), Console(soft_wrap=True, stderr=True)
+app = commands("Schemas: what the columns of a file of customers are.")
 
 _CHUNK = 50_000  # rows that are checked at a time
 _SHOWN = 20
 _STYLES = {"target": "bold", "key": "bold", "left out": "dim"}
 
 File = Annotated[Path, typer.Argument(help="A .csv, .tsv or .jsonl file, also as .gz.")]
-Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 
 
-@schemas.command("infer")
+@app.command("infer", epilog=example("schema infer customers.csv --target Churn"))
 def infer(
     file: File,
     target: Annotated[
@@ -54,7 +52,7 @@ def infer(
     written = output or (None if json else Path("schema.json"))
     if written and not output and written.exists():
         raise InputError(f"{written} exists: say where to write the schema with --output")
-    with _busy(f"Reading {file}") as tell:
+    with busy(f"Reading {file}") as tell:
         table = read(file)
         tell(f"Looking at {len(table.lines):,} rows")
         inferred = propose(table, target, positive=positive, key=key or (), keep=keep or ())
@@ -77,7 +75,7 @@ def infer(
     )
 
 
-@schemas.command("check")
+@app.command("check", epilog=example("schema check next.csv --schema schema.json"))
 def check(
     file: File,
     schema: Annotated[Path, typer.Option(help="The schema that the file should fit.")],
@@ -85,7 +83,7 @@ def check(
 ) -> None:
     """Say whether every row of a file of customers fits a schema, and what does not."""
     parsed = read_schema(schema)
-    with _busy(f"Reading {file}") as tell:
+    with busy(f"Reading {file}") as tell:
         table = read(file, parsed, labelled=False)
         tell(f"Checking {len(table.lines):,} rows")
         problems = list(_problems(table, parsed))
@@ -122,13 +120,13 @@ def check(
 
 def read(file: Path, schema: Schema | None = None, *, labelled: bool = True) -> Table:
     """Read a table, by a schema or as it stands; raises InputError."""
-    return Table.read(_content(file), str(file), schema, labelled=labelled)
+    return Table.read(content(file), str(file), schema, labelled=labelled)
 
 
 def read_schema(file: Path) -> Schema:
     """Read a schema; raises InputError, with the name of the file."""
     try:
-        return Schema.parse(_content(file))
+        return Schema.parse(content(file))
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
 
@@ -162,15 +160,6 @@ def remarks(inferred: Inference, table: Table) -> Iterator[str]:
         yield escape(note)
     if inferred.unlabelled:
         yield f"[red]✗[/] {escape(inferred.unlabelled)}"
-
-
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{file} does not exist") from None
-    except OSError as error:
-        raise InputError(f"{file} can't be read: {error.strerror}") from None
 
 
 def _problems(table: Table, schema: Schema) -> Iterator[Problem]:
@@ -238,10 +227,3 @@ def _dialect(table: Table) -> Iterator[str]:
 
 def _as_text(document: object) -> str:
     return text.dumps(document, indent=2, ensure_ascii=False) + "\n"
-
-
-@contextmanager
-def _busy(title: str) -> Iterator[Callable[[str], None]]:
-    """Show what is under way, where somebody looks; the function yielded says what comes next."""
-    with complaints.status(escape(title)) as status:
-        yield lambda text: status.update(escape(text))

@@ -3,16 +3,23 @@
 from collections.abc import Mapping
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 
 from evergreen.errors import InputError
 
 
 def outputs(stack: str) -> Mapping[str, str]:
-    """Read a stack's outputs; raises InputError where there is no such stack."""
+    """Read a stack's outputs; raises InputError where there is no such stack, or no way to it."""
     try:
-        answer = boto3.client("cloudformation").describe_stacks(StackName=stack)
+        client = boto3.client("cloudformation")
+        answer = client.describe_stacks(StackName=stack)
+    except NoRegionError:
+        raise InputError("no region is known: set AWS_DEFAULT_REGION") from None
+    except NoCredentialsError:
+        raise InputError("no credentials are known: set AWS_PROFILE, or run aws login") from None
     except ClientError as error:
-        raise InputError(f"the stack {stack!r} can't be read: {error}") from error
+        where = client.meta.region_name
+        advice = f"name one of {where}'s with --stack or EVERGREEN_STACK"
+        raise InputError(f"the stack {stack!r} can't be read: {error}; {advice}") from error
     found = answer["Stacks"][0].get("Outputs", [])
     return {output["OutputKey"]: output["OutputValue"] for output in found}

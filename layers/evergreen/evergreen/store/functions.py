@@ -1,0 +1,44 @@
+"""The deployed functions: how they are set, and asking one to run."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from evergreen.errors import FunctionError
+
+_LONGEST = 900  # seconds that a function may run
+
+
+def environment(function: str) -> Mapping[str, str]:
+    """Return a function's environment variables."""
+    found = boto3.client("lambda").get_function_configuration(FunctionName=function)
+    return found.get("Environment", {}).get("Variables", {})
+
+
+def ask(function: str, event: Mapping[str, Any]) -> None:
+    """Have a function run soon, as often as it takes; what comes of it is not waited for."""
+    boto3.client("lambda").invoke(
+        FunctionName=function, InvocationType="Event", Payload=json.dumps(event)
+    )
+
+
+def run(function: str, event: Mapping[str, Any]) -> Any:
+    """Run a function once and return its answer.
+
+    Raises:
+        FunctionError: it failed; the message says with what.
+
+    """
+    # a second try would be a second run
+    config = Config(read_timeout=_LONGEST + 10, retries={"total_max_attempts": 1})
+    answer = boto3.client("lambda", config=config).invoke(
+        FunctionName=function, Payload=json.dumps(event)
+    )
+    told = json.loads(answer["Payload"].read() or b"null")
+    if "FunctionError" in answer:
+        kind, why = told.get("errorType", "an error"), told.get("errorMessage", "nothing is told")
+        raise FunctionError(f"{function} failed with {kind}: {why}")
+    return told
