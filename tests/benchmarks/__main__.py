@@ -1,12 +1,11 @@
 """`make bench`: what Evergreen does against what people would otherwise use.
 
 Every number is a ratio of two measurements taken in turns in the same run, and both sides must
-have given the same answers; but for those of `training`, which are what they are called. The
-results go to .bench/results.json.
+have given the same answers; but for those of `training`, which are what they are called, and for
+memory, which is held against our own on a tenth of the data. The results go to .bench/results.json.
 """
 
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -23,7 +22,8 @@ from evergreen.jobs.history import History
 from evergreen.models.training import train, version_files
 from evergreen.statistics.baseline import Column
 from local.demo.source import find, to_json
-from tests.benchmarks import peer, training
+from tests.benchmarks import peer, telco, training
+from tests.benchmarks.drift import drift
 from tests.benchmarks.objects import objects
 from tests.benchmarks.score_evergreen import load
 from tests.benchmarks.scoring import scoring
@@ -42,9 +42,11 @@ def main() -> None:
         results["predict_speedup_vs_sklearn"] = predict_speedup(folder, customers[0])
         results |= serving(folder, customers, store)
         results["cold_import_ratio_vs_sklearn"] = results["cold_start_vs_sklearn"]  # of old
-        results |= score_file(folder)
-    results["drift_speedup_vs_scipy"] = drift_speedup()
-    results |= training.telco(telco_table())
+        trained = telco.version(folder / "telco")
+        results |= scoring(folder / "telco", telco.table(), folder)
+        results["drift_speedup_vs_scipy"] = drift_speedup()
+        results |= drift(trained, folder)
+    results |= training.telco(telco.table())
     results |= training.train_1m_rows()
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
@@ -62,27 +64,6 @@ def prepare(folder: Path) -> list[dict[str, Any]]:
         (folder / file).write_bytes(content)
     joblib.dump(peer.of(trained.pipeline, source.schema, frame), folder / "peer.joblib")
     return to_json(source.ordinary(BATCH, seed=99), source.schema)
-
-
-def score_file(folder: Path) -> dict[str, float]:
-    """A million customers, CSV on disk → scored CSV: see `scoring`."""
-    table = telco_table()
-    source = find(table, None)
-    labelled = History.of({"telco": source.history()}).labelled(source.schema)
-    files = version_files(source.schema, labelled, train(source.schema, labelled))
-    version = folder / "telco"
-    version.mkdir()
-    for file, content in files.items():
-        (version / file).write_bytes(content)
-    return scoring(version, table, folder)
-
-
-def telco_table() -> Path:
-    """Find the Telco table."""
-    table = Path(os.environ.get("EVERGREEN_TELCO_CSV", ROOT.parent / "shared/data/telco.csv"))
-    if not table.is_file():
-        raise SystemExit(f"no Telco table: {table} is no file; say EVERGREEN_TELCO_CSV=<file>")
-    return table
 
 
 def predict_speedup(folder: Path, customer: dict[str, Any]) -> float:

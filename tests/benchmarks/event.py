@@ -14,7 +14,12 @@ def event(path: str, body: object, **query: str) -> dict[str, Any]:
         "multiValueHeaders": {"content-type": ["application/json"]},
         "queryStringParameters": query or None,
         "multiValueQueryStringParameters": {k: [v] for k, v in query.items()} or None,
-        "requestContext": {"resourcePath": path, "stage": "local", "httpMethod": "POST"},
+        "requestContext": {
+            "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+            "resourcePath": path,
+            "stage": "local",
+            "httpMethod": "POST",
+        },
         "body": json.dumps(body),
         "isBase64Encoded": False,
     }

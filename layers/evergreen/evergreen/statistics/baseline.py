@@ -9,13 +9,15 @@ two lies at an edge of a cell.
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from evergreen.customers.levels import UNSEEN
 from evergreen.customers.schema import Matrix
+from evergreen.statistics.tally import tally
 from evergreen.statistics.two_sample import Cells, smirnov, smirnov_p
 
 SCORE = "churn_probability"
@@ -34,7 +36,8 @@ class Column:
     name: str
     categorical: bool
     values: npt.NDArray[np.float32]
-    """Shape (values,): sorted, each once, none of them NaN."""
+    """Shape (values,): sorted, each once, none of them NaN; of a category the code of unseen levels
+    is always among them."""
     counts: Cells
     """Shape (values,)."""
     missing: int
@@ -45,7 +48,15 @@ class Column:
         present = _present(sample)
         values, counts = np.unique(present, return_counts=True)
         missing = len(sample) - len(present)
-        return cls(name, categorical, values, counts.astype(np.int64), missing)
+        column = cls(name, categorical, values, counts.astype(np.int64), missing)
+        return column.with_unseen() if categorical else column
+
+    def with_unseen(self) -> Self:
+        """Give what the schema does not list a cell of its own, also where nobody has it here."""
+        if UNSEEN in self.values:
+            return self
+        values = np.insert(self.values, 0, np.float32(UNSEEN))
+        return replace(self, values=values, counts=np.insert(self.counts, 0, 0))
 
     @property
     def cells(self) -> Cells:
@@ -56,21 +67,8 @@ class Column:
 
     def count(self, sample: npt.NDArray[np.floating[Any]]) -> Cells:
         """Count a sample into 2m + 2 cells: below u₁, at u₁, between, …, above uₘ; and missing."""
-        present, size = _present(sample), len(self.values)
-        cells = np.zeros(2 * size + 2, dtype=np.int64)
-        cells[-1] = len(sample) - len(present)
-        if len(present) <= 2 * size:  # n look-ups in the baseline
-            at = np.searchsorted(self.values, present)
-            hit = self.values[np.minimum(at, size - 1)] == present
-            cells[:-1] = np.bincount(2 * at + hit, minlength=2 * size + 1)
-            return cells
-        ordered = np.sort(present)  # or 2m in the sample, whichever are fewer
-        edges = np.empty(2 * size + 2, dtype=np.int64)
-        edges[0], edges[-1] = 0, len(ordered)
-        edges[1:-1:2] = np.searchsorted(ordered, self.values, side="left")
-        edges[2:-1:2] = np.searchsorted(ordered, self.values, side="right")
-        cells[:-1] = np.diff(edges)
-        return cells
+        present = _present(sample)
+        return np.append(tally(self.values, present), len(sample) - len(present))
 
     def kolmogorov_smirnov(self, cells: Cells) -> tuple[float, float]:
         """Return D of the values that are there, and its asymptotic p-value."""
@@ -124,8 +122,8 @@ class Baseline:
                 feature, so that nobody can say whether it is missing; by default it knew all.
 
         """
-        samples = list(matrix.T)
-        if known is not None:
+        samples = list(np.ascontiguousarray(matrix.T))
+        if known is not None and not known.all():
             samples = [sample[rows] for sample, rows in zip(samples, known.T, strict=True)]
         cells = [c.count(sample) for c, sample in zip(self.features, samples, strict=True)]
         return Counts(len(matrix), tuple(cells), self.score.count(scores))
@@ -156,7 +154,7 @@ class Baseline:
                     zip(names, kinds, arrays["missing"], strict=True)
                 )
             )
-        return cls(tuple(features), score)
+        return cls(tuple(c.with_unseen() if c.categorical else c for c in features), score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +174,34 @@ class Counts:
             self.score + other.score,
         )
 
+    def to_bytes(self) -> bytes:
+        """Return the counts as they are stored; only their baseline can read them."""
+        columns = (*self.features, self.score)
+        out = io.BytesIO()
+        np.savez_compressed(
+            out,
+            allow_pickle=False,
+            customers=np.array(self.customers),
+            sizes=np.array([len(cells) for cells in columns]),
+            cells=np.concatenate(columns),
+        )
+        return out.getvalue()
+
+    @classmethod
+    def parse(cls, content: bytes, baseline: Baseline) -> Self:
+        """Read stored counts; raises ValueError where another baseline's cells were counted."""
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            customers, sizes, cells = (arrays[name] for name in ("customers", "sizes", "cells"))
+        if sizes.tolist() != [2 * len(c.values) + 2 for c in (*baseline.features, baseline.score)]:
+            raise ValueError("these counts are of another baseline")
+        *features, score = np.split(cells, sizes.cumsum()[:-1])
+        return cls(int(customers), tuple(features), score)
+
 
 def _present(sample: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
-    return sample[~np.isnan(sample)].astype(np.float32, copy=False)
+    there = ~np.isnan(sample)
+    present = sample if there.all() else sample[there]
+    return np.ascontiguousarray(present, dtype=np.float32)
 
 
 def _sampled[T: npt.NDArray[Any]](rng: np.random.Generator, rows: T) -> T:

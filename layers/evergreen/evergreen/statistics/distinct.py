@@ -8,12 +8,14 @@ import numpy.typing as npt
 Rows = npt.NDArray[np.void]
 """Structured rows, shape (rows,), with at least the fields of `KEY`."""
 
-KEY: list[tuple[str, Any]] = [("identity", np.uint64), ("at", np.int64), ("id", "U36")]
+KEY: list[tuple[str, Any]] = [("identity", np.uint64), ("at", np.int64), ("id", "(2,)u8")]
 """Whose row it is, as a hash spread evenly over 64 bits; when it was made; what tells it apart."""
+
+_WAITING = 8  # rows are gathered until they are an eighth of those that are kept at most
 
 
 class Latest:
-    """Of each identity the row that is latest by `at` and, where two are, by `id`.
+    """Of each identity the row that is latest by `at`; of two of them the higher by `id` and so on.
 
     Beyond so many identities it keeps those whose hash is below a threshold, which is halved until
     they are few enough: a random sample of identities, and the same one in whatever order the rows
@@ -25,18 +27,20 @@ class Latest:
 
         Args:
             dtype: of the rows: `KEY` and whatever else.
-            most: how many identities are kept; up to twice as many rows are in memory.
+            most: how many identities are kept; few more rows are in memory.
 
         """
         self._most = most
         self._kept: Rows = np.empty(0, dtype=dtype)
         self._waiting: list[Rows] = []
-        self._halvings = 0
+        self.halvings = 0
+        """How often the share of the identities that are kept was halved."""
 
-    def add(self, rows: Rows) -> None:
-        """Take further rows."""
+    def add(self, rows: Rows, halvings: int = 0) -> None:
+        """Take further rows: all there are, or what is left of them after so many halvings."""
+        self.halvings = max(self.halvings, halvings)
         self._waiting.append(rows[self._sampled(rows)])
-        if sum(map(len, self._waiting)) >= self._most:
+        if sum(map(len, self._waiting)) >= self._most / _WAITING:
             self._settle()
 
     @property
@@ -49,19 +53,38 @@ class Latest:
     def share(self) -> float:
         """The share of all identities that are kept: 1, or that of a sample."""
         self._settle()
-        return float(0.5**self._halvings)
+        return float(0.5**self.halvings)
 
     def _settle(self) -> None:
-        rows = np.concatenate([self._kept, *self._waiting])
-        self._waiting.clear()
-        rows = rows[np.lexsort((rows["id"], rows["at"], rows["identity"]))]
-        last = np.ones(len(rows), dtype=np.bool_)
-        last[:-1] = rows["identity"][1:] != rows["identity"][:-1]
-        rows = rows[last]
-        while len(rows) > self._most:
-            self._halvings += 1
-            rows = rows[self._sampled(rows)]
-        self._kept = rows
+        if self._waiting:
+            rows = np.concatenate([self._kept, *self._waiting])
+            self._waiting.clear()
+            self._kept = rows[:0]
+            self._kept = _latest(rows[self._sampled(rows)] if self.halvings else rows)
+        while len(self._kept) > self._most:
+            self.halvings += 1
+            self._kept = self._kept[self._sampled(self._kept)]
 
     def _sampled(self, rows: Rows) -> npt.NDArray[np.bool_]:
-        return np.asarray(rows["identity"] <= np.uint64(2**64 - 1) >> np.uint64(self._halvings))
+        return np.asarray(rows["identity"] <= np.uint64(2**64 - 1) >> np.uint64(self.halvings))
+
+
+def _latest(rows: Rows) -> Rows:
+    """Of rows in any order one of each identity, in order of the identities."""
+    kept = np.argsort(rows["identity"])
+    rest = rows.view((np.uint32, rows.itemsize // 4))
+    for values in (rows["at"], rows["id"][:, 0], rows["id"][:, 1], *rest.T):
+        first = _first(rows["identity"][kept])
+        if len(first) == len(kept):
+            return rows[kept]
+        own = values[kept]
+        most = np.maximum.reduceat(own, first)
+        kept = kept[own == np.repeat(most, np.diff(first, append=len(kept)))]
+    return rows[kept[_first(rows["identity"][kept])]]
+
+
+def _first(ordered: npt.NDArray[np.uint64]) -> npt.NDArray[np.intp]:
+    """Where in an ordered array each value stands first."""
+    new = np.ones(len(ordered), np.bool_)
+    new[1:] = ordered[1:] != ordered[:-1]
+    return np.flatnonzero(new)

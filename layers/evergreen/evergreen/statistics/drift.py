@@ -114,6 +114,25 @@ def judge(
     return Report(verdict, counts.customers, share, weight, thresholds, columns, score)
 
 
+def effects(baseline: Baseline, before: Counts, now: Counts, min_rows: int) -> dict[str, float]:
+    """How far apart two populations are, column by column, as both were counted by a baseline.
+
+    D is taken at the baseline's own values: there it is exact, between them nobody knows it. What
+    fewer than so many customers of either population are known by is left out.
+    """
+    enough = max(1, min_rows)
+    columns = (*baseline.features, baseline.score)
+    pairs = zip((*before.features, before.score), (*now.features, now.score), strict=True)
+    found: dict[str, float] = {}
+    for column, (here, there) in zip(columns, pairs, strict=True):
+        if min(here.sum(), there.sum()) < enough:
+            continue
+        table = np.stack([here, there])[:, :-1]
+        distance = homogeneity(table)[2] if column.categorical else smirnov(*table)
+        found[column.name] = float(distance)
+    return found
+
+
 def _test(
     columns: Sequence[tuple[Column, Cells]], importance: Mapping[str, float], limits: Thresholds
 ) -> tuple[ColumnDrift, ...]:
@@ -164,5 +183,7 @@ def _test(
 def _padded(tables: Sequence[Cells]) -> Cells:
     """Put tables of different widths into one array; a level that never occurs changes nothing."""
     width = max((table.shape[1] for table in tables), default=0)
-    padded = [np.pad(table, ((0, 0), (0, width - table.shape[1]))) for table in tables]
-    return np.array(padded, dtype=np.int64).reshape(-1, 2, width)
+    padded = np.zeros((len(tables), 2, width), dtype=np.int64)
+    for place, table in zip(padded, tables, strict=True):
+        place[:, : table.shape[1]] = table
+    return padded

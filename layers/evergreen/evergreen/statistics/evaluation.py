@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import metrics as sk
 
+from evergreen.statistics.performance import bins as places_of
+
 Labels = npt.NDArray[np.bool_]
 Scores = npt.NDArray[np.floating[Any]]
 
@@ -46,7 +48,7 @@ def calibration_error(labels: Labels, scores: Scores, *, bins: int = 10) -> floa
     calibration in deep learning, 2019. It is above 0 by chance for a perfect model too, the more
     the fewer customers there are.
     """
-    places = _places(scores, bins)
+    places = places_of(scores, bins)
     surplus = np.bincount(places, scores - labels.astype(np.float64), minlength=bins)
     return float(np.abs(surplus).sum() / len(labels))
 
@@ -57,13 +59,13 @@ def calibration_error_by_chance(scores: Scores, *, bins: int = 10) -> float:
     A bin's surplus is then normal around 0, of variance Σ p (1 - p), so √(2 / π) standard
     deviations from it in the mean.
     """
-    variance = np.bincount(_places(scores, bins), scores * (1 - scores), minlength=bins)
+    variance = np.bincount(places_of(scores, bins), scores * (1 - scores), minlength=bins)
     return float(np.sqrt(2 / np.pi * variance).sum() / len(scores))
 
 
 def reliability(labels: Labels, scores: Scores, *, bins: int = 10) -> list[dict[str, float]]:
     """Return what was predicted and what happened, for the bins of `calibration_error`."""
-    places = _places(scores, bins)
+    places = places_of(scores, bins)
     table = []
     for place in np.unique(places):
         there = places == place
@@ -75,12 +77,6 @@ def reliability(labels: Labels, scores: Scores, *, bins: int = 10) -> list[dict[
             }
         )
     return table
-
-
-def _places(scores: Scores, bins: int) -> npt.NDArray[np.intp]:
-    """Cut customers into bins of about as many each; equal scores stay together."""
-    edges = np.quantile(scores, np.arange(1, bins) / bins)
-    return np.searchsorted(edges, scores, side="right")
 
 
 def lift(labels: Labels, scores: Scores, *, share: float) -> float:

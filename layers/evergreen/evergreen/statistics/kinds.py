@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from evergreen.customers.features import UNSEEN, Categorical, Feature
+from evergreen.customers.features import Categorical, Feature
 from evergreen.statistics.baseline import Baseline, Column, Counts
+from evergreen.statistics.distribution import cell_codes, level_name
 from evergreen.statistics.drift import Report
 from evergreen.statistics.two_sample import Cells
 
@@ -56,26 +57,11 @@ def _grown(feature: Feature, column: Column, cells: Cells) -> Iterator[Kind]:
 def _levels(feature: Categorical, column: Column, cells: Cells) -> Iterator[Kind]:
     """The level that has grown most, and those that have grown half as much or more."""
     before, now = _shares(column.cells[:-1]), _shares(cells)
+    levels = len(feature.levels)
     growth = now - before
     for cell in np.flatnonzero(growth >= growth.max() / 2).tolist():
-        names = " or ".join(_name(feature, code) for code in _codes(feature, column, cell))
+        names = " or ".join(level_name(feature, code) for code in cell_codes(column, cell, levels))
         yield f"= {names}", float(before[cell]), float(now[cell])
-
-
-def _codes(feature: Categorical, column: Column, cell: int) -> range:
-    """Return the codes that are counted into a cell: a value, or what lies between two."""
-    place, at = divmod(cell, 2)
-    if at:
-        return range(int(column.values[place]), int(column.values[place]) + 1)
-    edges = [int(UNSEEN) - 1, *map(int, column.values), len(feature.levels)]
-    return range(edges[place] + 1, edges[place + 1])
-
-
-def _name(feature: Categorical, code: int) -> str:
-    if code < 0:
-        return "a level that is not in the schema"
-    level = feature.levels[code]
-    return str(level).lower() if isinstance(level, bool) else str(level)
 
 
 def _range(column: Column, cells: Cells) -> Iterator[Kind]:

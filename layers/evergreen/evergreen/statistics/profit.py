@@ -40,8 +40,6 @@ def profit(labels: Labels, scores: Scores, amounts: Amounts) -> Profit:
 
     Where amounts differ from customer to customer, the expected maximum takes their means.
     """
-    gained = np.where(labels, amounts.acceptance * (amounts.worth - amounts.offer), -amounts.offer)
-    contact = scores >= amounts.break_even()
     best, share = expected_maximum(
         labels,
         scores,
@@ -50,8 +48,19 @@ def profit(labels: Labels, scores: Scores, amounts: Amounts) -> Profit:
         contact=float(amounts.contact.mean()),
         acceptance=float(amounts.acceptance.mean()),
     )
-    brought = np.where(contact, gained - amounts.contact, 0.0)
-    return Profit(best, share, float(brought.mean()), float(contact.mean()))
+    contact = scores >= amounts.break_even()
+    return Profit(
+        best, share, float(brought(labels, scores, amounts).mean()), float(contact.mean())
+    )
+
+
+def brought(labels: Labels, scores: Scores, amounts: Amounts) -> npt.NDArray[np.float64]:
+    """Return what each customer brings where those from their break-even on are contacted.
+
+    All are of shape (rows,), as is the answer; who is not contacted brings nothing.
+    """
+    gained = np.where(labels, amounts.acceptance * (amounts.worth - amounts.offer), -amounts.offer)
+    return np.where(scores >= amounts.break_even(), gained - amounts.contact, 0.0)
 
 
 def expected_maximum(

@@ -1,0 +1,1 @@
+"""What the libraries that define a number say of it; they run in an environment of their own."""
