@@ -85,8 +85,8 @@ build: $(ENVIRONMENTS) ## Build the functions and layers for ENV=dev or prod
 deploy: build ## Deploy to AWS with your credentials: ENV=dev or prod
 	@sam deploy --config-env $(ENV)
 
-test: $(ENVIRONMENTS) .tools/clients/.ready test-oldest ## Run every test: on LocalStack and, where there is a Docker engine, in containers
-	@$(PYTHON) -m pytest tests/unit tests/integration tests/faults tests/contract -n 2 -q
+test: $(ENVIRONMENTS) .tools/clients/.ready .tools/peers/.ready .tools/browser/.ready test-oldest ## Run every test: on LocalStack and, where there is a Docker engine, in containers
+	@$(PYTHON) -m pytest tests/unit tests/integration tests/faults tests/contract tests/peers -n 2 -q
 	@$(PYTHON) -m pytest tests/emulator tests/e2e -q
 
 test-unit: .venv/.ready ## Run the tests that need neither sockets nor LocalStack
@@ -125,7 +125,7 @@ format: .venv/.ready ## Format the code
 openapi: .venv/.ready ## Write infra/openapi.json anew
 	@$(PYTHON) -m local.openapi > infra/openapi.json
 
-bench: .venv/.ready ## Measure against what people would otherwise use → .bench/results.json
+bench: .venv/.ready .tools/peers/.ready ## Measure against what people would otherwise use → .bench/results.json
 	@$(PYTHON) -m tests.benchmarks
 
 calibrate: .venv/.ready ## Simulate how often drift is seen that is none, and missed that is some
@@ -144,7 +144,7 @@ simulate-learners: .venv/.ready ## Compare kinds of models by cross-validation, 
 	@$(PYTHON) -m tests.simulations.learners $(DATA)
 
 # In this order: the layers agree with each other, and the developers' environment with both.
-LOCKS := local/uv local/sam local/runtime local/oldest local/clients layers/serving layers/training local/image .
+LOCKS := local/uv local/sam local/runtime local/oldest local/clients local/peers layers/serving layers/training local/image .
 COMPILE := $(UV) pip compile --quiet --generate-hashes --no-header --python-version 3.13
 
 locks: | $(UV) ## Lock every environment anew, in the newest versions
@@ -190,6 +190,15 @@ $(CURDIR)/.tools/uv/bin/uv: local/uv/requirements.txt
 	@$(UV) pip install --quiet --python .tools/clients --require-hashes -r $<
 	@cp local/clients/package.json local/clients/package-lock.json .tools/clients
 	@PATH=$(CURDIR)/.tools/clients/bin:$$PATH npm ci --prefix .tools/clients --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+# Chromium as npm's package holds it, compressed, with the libraries that a slim machine lacks.
+.tools/browser/.ready: local/browser/package.json local/browser/package-lock.json local/browser/unpack.mjs .tools/clients/.ready
+	@echo "Unpacking a browser below .tools"
+	@rm -rf .tools/browser && mkdir -p .tools/browser
+	@cp local/browser/package.json local/browser/package-lock.json .tools/browser
+	@PATH=$(CURDIR)/.tools/clients/bin:$$PATH npm ci --prefix .tools/browser --silent --no-audit --no-fund --ignore-scripts
+	@PATH=$(CURDIR)/.tools/clients/bin:$$PATH node local/browser/unpack.mjs .tools/browser
 	@touch $@
 
 # Not an environment: it is laid over the developers'.

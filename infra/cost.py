@@ -30,7 +30,7 @@ DASHBOARD = 3.00  # a month
 METRIC = 0.30  # a month, of our own, in a month in which it is published
 KEY = 1.00  # a month
 
-PREDICT_GB = SCORE_GB = DRIFT_GB = 1769 / 1024
+PREDICT_GB = SCORE_GB = DRIFT_GB = MEASURE_GB = 1769 / 1024
 RETRAIN_GB = 3008 / 1024
 
 PREDICT_SECONDS = 0.010  # a request, with the call of Firehose
@@ -39,6 +39,7 @@ TRACED = 0.05  # X-Ray's default share
 LOG_BYTES = 700  # START, END and REPORT of one invocation, and the line of its metrics
 RECORD_BYTES = 600  # of one prediction in the inference log, before gzip makes it a fifth
 DRIFT_SECONDS = 5  # a check
+MEASURE_SECONDS = 5  # a measurement of 90 days of some thousand predictions
 LOOK_SECONDS = 2  # of the hourly look of RetrainFunction that finds nothing to learn
 TRAIN_SECONDS = 30  # some ten thousand customers
 POLLS = 5 * 3 * 60  # an hour, by which Lambda looks into the queue of uploads, 20 s each
@@ -46,9 +47,9 @@ ROWS_A_SECOND = 140_000  # scored, with their records
 PART_ROWS = 800_000  # in a part of 128 MB
 ROW_BYTES = 160
 
-ALARM_METRICS = 20  # infra/monitoring.yaml: one an alarm, four of "throttles"
+ALARM_METRICS = 23  # infra/monitoring.yaml: one an alarm, five of "throttles"
 DASHBOARDS = 2
-METRICS = 7  # the predictor's three and the drift check's four, where somebody asks in every hour;
+METRICS = 14  # the predictor's three, the drift check's four, the measurement's seven, hourly;
 # others cost their part of it in hours of an upload, of a training or in which something is wrong
 
 
@@ -90,8 +91,9 @@ def idle() -> list[Line]:
     return [
         Line("snapshot of the predictor", MONTH * 3600 * PREDICT_GB, "GB s", SNAPSHOT_SECOND),
         *lambda_lines("hourly drift checks", MONTH, DRIFT_SECONDS, DRIFT_GB),
+        *lambda_lines("hourly measurements", MONTH, MEASURE_SECONDS, MEASURE_GB),
         *lambda_lines("hourly looks for what to learn", MONTH, LOOK_SECONDS, RETRAIN_GB),
-        Line("their calls of S3", MONTH * 2 * 60, "GET", S3_GET),
+        Line("their calls of S3", MONTH * 3 * 60, "GET", S3_GET),
         Line("looks into the queue of uploads", MONTH * POLLS, "", QUEUE_REQUEST),
         Line("models and history in S3", 1, "GB", S3_GB),
         *monitoring(),

@@ -33,9 +33,8 @@ def describe() -> dict[str, Any]:
     from api import create_app
 
     champion: Any = Described(Schema.parse((ROOT / "local/schemas/customers.json").read_bytes()))
-    description: dict[str, Any] = docs.describe(
-        create_app(champion, lambda records: None), champion
-    )
+    nowhere: Any = None
+    description: dict[str, Any] = docs.describe(create_app(champion, nowhere, nowhere), champion)
     return description
 
 

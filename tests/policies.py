@@ -17,12 +17,18 @@ MODELS = {
 }
 EVENTS = {"events:event-bus/default": {"events:PutEvents"}}
 FAILURES = {"FailureQueue": {"sqs:SendMessage"}}
-ONLY_THE_LOG = '{"StringLike": {"s3:prefix": "inference/*"}}'
 WRITE = {"s3:GetObject", "s3:PutObject"}
 ABORT, DELETE = {"s3:AbortMultipartUpload"}, {"s3:DeleteObject"}
 
 ALLOWED: dict[str, dict[str, set[str]]] = {
-    "PredictFunctionRole": MODELS | {"InferenceStream": {"firehose:PutRecordBatch"}},
+    "PredictFunctionRole": MODELS
+    | {
+        "InferenceStream": {"firehose:PutRecordBatch"},
+        "LogBucket": {"s3:ListBucket"},
+        "LogBucket/outcomes/*": {"s3:PutObject"},
+        "LogBucket/performance/latest.json": {"s3:GetObject"},
+        "LogBucket/drift/latest.*": {"s3:GetObject"},
+    },
     "ScoreFunctionRole": MODELS
     | EVENTS
     | FAILURES
@@ -34,15 +40,34 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "DataBucket/scoring/*": WRITE | ABORT,
         "DataBucket/waiting/*": WRITE | DELETE,
         "LogBucket/inference/*": {"s3:PutObject"},
+        "LogBucket/campaigns/*": {"s3:PutObject"},
         "states:stateMachine:${AWS::StackName}-score": {"states:StartExecution"},
     },
     "DriftFunctionRole": MODELS
     | EVENTS
     | FAILURES
     | {
-        f"LogBucket{ONLY_THE_LOG}": {"s3:ListBucket"},
+        "LogBucket": {"s3:ListBucket"},
         "LogBucket/inference/*": {"s3:GetObject"},
-        "LogBucket/drift/*": {"s3:PutObject"},
+        "LogBucket/performance/latest.json": {"s3:GetObject"},
+        "LogBucket/drift/*": WRITE,
+    },
+    "MeasureFunctionRole": MODELS
+    | EVENTS
+    | FAILURES
+    | {
+        "DataBucket": {"s3:ListBucket"},
+        "DataBucket/outcomes/*": {"s3:GetObject", "s3:GetObjectVersion"},
+        "DataBucket/received/*": WRITE | ABORT | DELETE,
+        "DataBucket/rejected/outcomes/*": WRITE | ABORT | DELETE,
+        "DataBucket/training/schema.json": {"s3:GetObject"},
+        "DataBucket/training/outcomes-*": WRITE,
+        "LogBucket": {"s3:ListBucket"},
+        "LogBucket/inference/*": {"s3:GetObject"},
+        "LogBucket/campaigns/*": {"s3:GetObject"},
+        "LogBucket/outcomes/*": WRITE | DELETE,
+        "LogBucket/index/*": WRITE,
+        "LogBucket/performance/*": WRITE,
     },
     "RetrainFunctionRole": EVENTS
     | FAILURES

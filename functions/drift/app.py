@@ -1,6 +1,5 @@
 """DriftFunction: have the customers changed? Runs on a schedule and tells who listens."""
 
-import json
 import os
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -10,8 +9,8 @@ from aws_lambda_powertools import Logger
 
 from evergreen.errors import NoModelError
 from evergreen.jobs.monitoring import Check, check
+from evergreen.jobs.publishing import publish
 from evergreen.settings import Settings
-from evergreen.store import keys
 from evergreen.store.buckets import Buckets
 from evergreen.store.events import Events
 from evergreen.store.metrics import Metrics
@@ -44,8 +43,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         )
     except NoModelError as error:
         return {"verdict": "no_model", "detail": str(error)}
-    key = keys.drift_report(now)
-    buckets.logs.put(key, json.dumps(found.as_dict(), indent=2).encode())
+    key = publish(buckets.logs, found)
     measure(found, settings.stack, now)
     if found.report.verdict == "drift":
         announce(events, found, buckets.logs.name, key)

@@ -1,15 +1,18 @@
 """The routes of the API. A customer's fields are those of the served model's schema."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 import answers
 import asking
 import bodies
 import docs
 import orjson
+import outcomes
 import problems
 import prose
 import request_ids
+import watching
 from asking import Asked
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
@@ -19,16 +22,21 @@ from running import Run, at_once
 from evergreen.jobs.champion import Champion
 from evergreen.jobs.prediction import Attempt, Prediction, attempt, predict, records
 from evergreen.store.inference_log import Record
+from evergreen.store.s3 import Bucket
 
 
 def create_app(
-    champion: Champion, ship: Callable[[Sequence[Record]], None], run: Run = at_once
+    champion: Champion,
+    ship: Callable[[Sequence[Record]], None],
+    logs: Callable[[], Bucket],
+    run: Run = at_once,
 ) -> FastAPI:
     """Build the API.
 
     Args:
         champion: where the model comes from, asked anew for every request.
         ship: takes the record of every prediction before the answer is given.
+        logs: the log bucket, which keeps outcomes and what is measured and reported.
         run: does the work of a request, which may wait for S3 or Firehose. A Lambda has one request
             at a time, so it does that at once; a server has others to go on with meanwhile.
 
@@ -40,7 +48,9 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
+    app.router.route_class = _Route
     problems.install(app)
     request_ids.install(app)
     repeats = Repeats()
@@ -87,6 +97,9 @@ def create_app(
 
         return _json(await run(lambda: repeats.once(asked, work)))
 
+    outcomes.install(app, champion, logs, run, repeats)
+    watching.install(app, logs, run)
+
     @app.get("/model", responses=docs.answers(answers.Model, prose.MODEL))
     async def model() -> Response:
         """Describe the model that serves: where it comes from, how good it is, what it expects."""
@@ -110,6 +123,14 @@ def create_app(
     docs.install(app, champion, run)
     _answer_head(app)
     return app
+
+
+class _Route(APIRoute):
+    """A route; where it is given the request as it is, nobody looks for parameters."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request."""
+        return self.endpoint if self.dependant.request_param_name else super().get_route_handler()
 
 
 def _answer_head(app: FastAPI) -> None:

@@ -12,14 +12,14 @@ from api import create_app
 from gateways import behind
 from mangum import Mangum
 from snapshot_restore_py import register_after_restore, register_before_snapshot
-from wiring import champion, logger, measure, preload, renew, ship
+from wiring import champion, logger, logs, measure, preload, renew, ship
 
 
 @cache
 def adapter() -> Mangum:
     """The API, wired to the champion and the inference log."""
     made = Mangum(
-        behind(create_app(champion(), ship), os.environ.get("EVERGREEN_BASE_PATH", "")),
+        behind(create_app(champion(), ship, logs), os.environ.get("EVERGREEN_BASE_PATH", "")),
         lifespan="off",
         text_mime_types=["text/", "application/json", "application/problem+json"],
     )

@@ -11,7 +11,8 @@ from typing import Any
 
 import orjson
 import prose
-from answers import Batch, Health, Model, Readiness
+import watched
+from answers import Accepted, Batch, Health, Model, Readiness
 from bodies import MAX_BATCH
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -20,12 +21,13 @@ from request_ids import HEADER
 from running import Run
 from starlette.exceptions import HTTPException
 
+from evergreen.customers import outcome_schema
 from evergreen.errors import CorruptModelError, NoModelError
 from evergreen.jobs.champion import Champion
 from evergreen.jobs.prediction import Prediction
 
 _SCHEMAS = "#/components/schemas/"
-_ANSWERS = (Prediction, Batch, Model, Health, Readiness)
+_ANSWERS = (Prediction, Batch, Model, Health, Readiness, Accepted, *watched.DOCUMENTS)
 _ASSETS = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
 
 
@@ -38,14 +40,23 @@ def errors(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def answers(kind: type, statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
+def answers(
+    kind: type, statuses: Iterable[int], status: int = 200
+) -> dict[int | str, dict[str, Any]]:
     """Describe an answer, and the problem documents that there may be instead of it.
 
     It is not FastAPI's `response_model`: every start would make pydantic models of that, which
     nothing but this description needs.
     """
     content = {"application/json": {"schema": {"$ref": f"{_SCHEMAS}{kind.__name__}"}}}
-    return {200: {"description": "Successful Response", "content": content}, **errors(statuses)}
+    return {status: {"description": "Successful Response", "content": content}, **errors(statuses)}
+
+
+def pages(kind: type, statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
+    """Describe a document that is given as JSON or as a page for people."""
+    described = answers(kind, statuses)
+    described[200]["content"]["text/html"] = {"schema": {"type": "string"}}
+    return described
 
 
 def asked(schema: str, options: Mapping[str, object]) -> dict[str, Any]:
@@ -71,6 +82,7 @@ def install(app: FastAPI, champion: Champion, run: Run) -> None:
             swagger_js_url="docs/swagger-ui-bundle.js",
             swagger_css_url="docs/swagger-ui.css",
             swagger_favicon_url="data:,",
+            swagger_ui_parameters={"defaultModelsExpandDepth": 0},
         )
 
     @app.get("/docs/{name}", include_in_schema=False)
@@ -89,9 +101,12 @@ def describe(app: FastAPI, champion: Champion) -> dict[str, Any]:
     app.openapi_schema = None  # FastAPI keeps the first; ours changes with the model
     description = app.openapi()
     try:
-        customer = champion.model().schema.json_schema()
+        schema = champion.model().schema
+        customer, outcomes = schema.json_schema(), outcome_schema.kinds(schema)
+        outcome: dict[str, Any] = {"oneOf": [{"$ref": f"{_SCHEMAS}{name}"} for name in outcomes]}
     except (NoModelError, CorruptModelError) as error:
-        customer = {"type": "object", "description": str(error)}
+        customer, outcomes = {"type": "object", "description": str(error)}, {}
+        outcome = customer
     components = description.setdefault("components", {})
     _, made = TypeAdapter.json_schemas(
         [(kind, "serialization", TypeAdapter[object](kind)) for kind in _ANSWERS],
@@ -103,6 +118,7 @@ def describe(app: FastAPI, champion: Champion) -> dict[str, Any]:
             schemas[name]["properties"][part] |= {"description": said}
     for schema in schemas.values():
         _leave_out(schema)
+    schemas["Prediction"]["examples"] = [prose.PREDICTION]
     schemas |= {
         "Problem": prose.PROBLEM,
         "Customer": customer,
@@ -112,6 +128,15 @@ def describe(app: FastAPI, champion: Champion) -> dict[str, Any]:
             "minItems": 1,
             "maxItems": MAX_BATCH,
             "examples": [[example] for example in customer.get("examples", ())],
+        },
+        "Outcome": outcome,
+        **outcomes,
+        "Outcomes": {
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/Outcome"},
+            "minItems": 1,
+            "maxItems": MAX_BATCH,
+            "examples": [kind["examples"] for kind in outcomes.values()],
         },
     }
     for path in description["paths"].values():
@@ -123,7 +148,7 @@ def describe(app: FastAPI, champion: Champion) -> dict[str, Any]:
         "ApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"}
     }
     description["security"] = [{"ApiKey": []}]
-    description["servers"] = [{"url": "."}]
+    description["servers"] = [{"url": ".", "description": "Where this description is"}]
     for operations in description["paths"].values():
         for operation in operations.values():
             operation["tags"] = ["Evergreen"]  # what generated clients call their module or class

@@ -21,6 +21,9 @@ A request with an `Idempotency-Key` may be sent again: it is one prediction. The
 predictions follow from the key and the body, so records of a repetition have the same ids and
 count once; the process that answered gives the very same answer again, for as long as it lives
 and remembers (16 MiB of answers), and refuses another request with that key.
+
+Outcomes need no such key: the same body on the same day is the same outcomes, and is kept once. An
+`Idempotency-Key` tells two of the same words apart.
 """
 
 REASONS = {
@@ -29,14 +32,17 @@ REASONS = {
     f" list of 1 to {MAX_BATCH:,} for a batch. `NaN` and infinities, which are no JSON, are named"
     " by their field",
     403: "The header `x-api-key` has no key of this API",
+    404: "There is none yet; `detail` says when there will be one",
+    406: "It is given as none of the types that `Accept` names",
     413: "The body, unpacked, is larger than 6 MiB; send fewer customers at once",
     415: "The body is said to be something other than `application/json` (to say nothing is fine),"
     " or to be compressed other than by gzip",
-    422: "A customer does not fit the schema, so none was answered: `errors` says what is wrong."
+    422: "A customer does not fit the schema, or an outcome can't be read, so none was answered or"
+    " kept: `errors` says what is wrong."
     " Without `errors`: the `Idempotency-Key` was that of another request",
     429: "More requests than are let through, or the quota of the key is used up",
     500: "Our fault; it is in the function's log",
-    503: "There is no model yet, or it can't be reached; try again in a moment",
+    503: "There is no model yet, or a store can't be reached; try again in a moment",
     504: "There was no answer in time; try again",
 }
 
@@ -45,7 +51,14 @@ KEYLESS = (429, 500, 504)
 MODEL = (403, *KEYLESS, 503)
 """… a route that needs a key and a model, …"""
 CUSTOMERS = (400, *MODEL, 413, 415, 422)
-"""… and one that is given customers as well."""
+"""… and one that is given customers as well, or outcomes."""
+PERFORMANCE = (*MODEL, 404)
+"""What a route may answer that gives a document of the log, …"""
+DRIFT = (*PERFORMANCE, 406)
+"""… and one that gives it in several types."""
+
+UNCHANGED = {304: {"description": "It has still one of the ETags that `If-None-Match` names"}}
+"""What such routes may answer as well."""
 
 PROBLEM = {
     "title": "Problem",
@@ -53,13 +66,13 @@ PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "detail"],
     "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
+        "type": {"type": "string", "examples": ["about:blank"]},
+        "title": {"type": "string", "examples": ["Bad Request"]},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
         "detail": {"type": "string", "description": "What is wrong, and what to do about it"},
         "errors": {
             "type": "array",
-            "description": "For customers who don't fit the schema: the values that are wrong",
+            "description": "For customers or outcomes that don't fit: the values that are wrong",
             "minItems": 1,
             "maxItems": problems.MOST,
             "items": {"$ref": "#/components/schemas/InvalidValue"},
@@ -101,13 +114,30 @@ PARTS = {
         "errors": "With `on_invalid=skip`: what is wrong with the customers who have no"
         f" prediction, {EACH} values of each at the most. Else absent, as there are none",
     },
-    "InvalidValue": {"index": "Which customer, from 0"},
+    "InvalidValue": {"index": "Which customer, or which outcome, from 0"},
+    "Accepted": {
+        "accepted": "How many outcomes are kept: all",
+        "contradictions": "Those that say the opposite of another one of the request. They are kept"
+        " as well, and the measurement counts them",
+    },
+    "Contradiction": {"index": "Which outcome, from 0"},
     "Model": {
         "threshold": "The model's own. Where the schema states a `value`, answers have each"
         " customer's break-even probability instead",
     },
 }
 """The parts of answers."""
+
+PREDICTION = {
+    "prediction_id": "019c0000-5a00-7000-9f3b-0242ac120002",
+    "churn_probability": 0.731204,
+    "will_churn": True,
+    "threshold": 0.412087,
+    "risk": "high",
+    "model_version": "20260128T000000Z-0123abcd",
+    "ignored_fields": [],
+}
+"""An answer as an example."""
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "explain": {

@@ -3,7 +3,7 @@
 from api import create_app
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
-from wiring import champion, preload, shipper
+from wiring import champion, logs, preload, shipper
 
 
 def create() -> FastAPI:
@@ -14,4 +14,4 @@ def create() -> FastAPI:
     them out of its log.
     """
     preload()
-    return create_app(champion(), shipper().ship, run_in_threadpool)
+    return create_app(champion(), shipper().ship, logs, run_in_threadpool)

@@ -19,6 +19,7 @@ from evergreen.store import inference_log, patience
 from evergreen.store.inference_log import Record, Shipper
 from evergreen.store.metrics import Metrics
 from evergreen.store.registry import Registry
+from evergreen.store.s3 import Bucket
 
 RESTORE = 5  # seconds that a restore waits for a newer model; Lambda ends one that takes 10
 REFUSED = {
@@ -74,6 +75,12 @@ def shipper() -> Shipper:
     """The way of predictions into the inference log."""
     settings = Settings.read(os.environ)
     return Shipper(inference_log.client(), settings.log_stream, keep_in_function_log)
+
+
+@cache
+def logs() -> Bucket:
+    """The log bucket, which is reached as the versions are."""
+    return Bucket(champion().registry.bucket.s3, Settings.read(os.environ).log_bucket)
 
 
 def ship(records: Sequence[Record]) -> None:

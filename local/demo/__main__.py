@@ -56,7 +56,10 @@ def demo(
         story = Story(console, Doors(emulator, stack), customers)
         story.tell()
     console.print(story.the_end())
+    page = state / "drift.html"
+    page.write_text(story.page)
     _tell_addresses(stack)
+    console.print(f"Drift report  {page}", highlight=False)
     console.print("Try it     ", story.curl(), highlight=False)
     console.print("Stop it     make down")
 

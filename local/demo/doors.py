@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import batched
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx2 as httpx
 import pandas as pd
@@ -30,6 +30,17 @@ def expect(truth: bool, otherwise: str) -> None:
         raise StoryError(otherwise)
 
 
+class Sent(NamedTuple):
+    """Customers who were predicted for."""
+
+    answers: list[dict[str, Any]]
+    seconds: float
+
+    def __str__(self) -> str:
+        """Say how fast that was."""
+        return f"{len(self.answers) / self.seconds:,.0f} a second"
+
+
 @dataclass(frozen=True, slots=True)
 class Doors:
     """The deployed system, as those meet it who use it."""
@@ -49,18 +60,27 @@ class Doors:
         model: dict[str, Any] = answer.json()
         return model if answer.is_success else None
 
-    def send(self, customers: Sequence[dict[str, Any]]) -> str:
-        """Send customers to the API, most of them in batches and some one by one; say how fast."""
+    def send(self, customers: Sequence[dict[str, Any]]) -> Sent:
+        """Send customers to the API, most of them in batches and some one by one."""
         started = time.perf_counter()
-        for customer in customers[:10]:
-            self.api("POST", "/predict", customer)
+        answers = [self.api("POST", "/predict", customer) for customer in customers[:10]]
         for batch in batched(customers[10:], _BATCH, strict=False):
-            self.api("POST", "/predict/batch", list(batch))
-        return f"{len(customers) / (time.perf_counter() - started):,.0f} a second"
+            answers += self.api("POST", "/predict/batch", list(batch))["predictions"]
+        return Sent(answers, time.perf_counter() - started)
 
     def check_drift(self) -> dict[str, Any]:
         """Invoke the function that the schedule invokes."""
         return self._invoke(self.stack.drift_function, {})
+
+    def measure(self) -> dict[str, Any]:
+        """Invoke the function that holds predictions against outcomes, as its schedule does."""
+        return self._invoke(self.stack.measure_function, {})
+
+    def page(self) -> str:
+        """Get the latest drift report as people read it."""
+        answer = self._ask("GET", "/drift", accept="text/html")
+        expect(answer.is_success, f"GET /drift: {answer.status_code} {answer.text}")
+        return str(answer.text)
 
     def retrain(self, event: dict[str, Any]) -> dict[str, Any]:
         """Invoke the function that drift, uploads and a schedule invoke, and wait for its end."""
@@ -98,12 +118,14 @@ class Doors:
             return ""
         return "\n".join(event["message"] for event in events)
 
-    def _ask(self, method: str, path: str, body: object = None) -> Any:
+    def _ask(
+        self, method: str, path: str, body: object = None, accept: str = "application/json"
+    ) -> Any:
         return httpx.request(
             method,
             self.stack.api_url + path,
             json=body,
-            headers={"x-api-key": self.stack.api_key},
+            headers={"x-api-key": self.stack.api_key, "accept": accept},
             timeout=60,
         )
 

@@ -86,6 +86,7 @@ class Outputs:
     predict_function: str
     drift_function: str
     score_function: str
+    measure_function: str
     retrain_function: str
     retrain_logs: str
     failure_queue_url: str
@@ -121,6 +122,7 @@ def outputs(emulator: Emulator) -> Outputs:
         predict_function=found["PredictFunction"],
         drift_function=found["DriftFunction"],
         score_function=found["ScoreFunction"],
+        measure_function=found["MeasureFunction"],
         retrain_function=found["RetrainFunction"],
         # the emulator does not know of LoggingConfig
         retrain_logs=f"/aws/lambda/{found['RetrainFunction']}",

@@ -70,7 +70,7 @@ class Stories:
         one, ordinary = self._someone(seed=20), self._json(customers(2_000, seed=21))
         with self._step("Ask for one customer 1,000 times, and for 2,000 others once") as done:
             self.doors.send([one] * 1_000)
-            done(self.doors.send(ordinary))
+            done(str(self.doors.send(ordinary)))
         with self._step("Check for drift") as done:
             report = self.doors.check_drift()
             counted = f"{report['records']:,} predictions for {report['customers']:,} customers"
@@ -117,7 +117,7 @@ class Stories:
             self._until_it_serves(outcome["version"])
             self.doors.api("POST", "/predict", self._someone(seed=42))
             visitors = _visiting(customers(1_000, seed=43), seed=43)
-            done(self.doors.send(self._json(visitors)))
+            done(str(self.doors.send(self._json(visitors))))
         with self._step("Check for drift") as done:
             report = self.doors.check_drift()
             done(f"{_words(report)} in {report['customers']:,} customers")

@@ -1,24 +1,29 @@
-"""What the demo tells: eight chapters, each through the door that a user would take."""
+"""What the demo tells, chapter by chapter, each through the door that a user would take."""
 
 import json
 from dataclasses import dataclass, field
+from itertools import batched
 from typing import Any
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from sklearn.metrics import roc_auc_score
 
 from evergreen.store import keys
-from local.demo.doors import Doors, as_csv, expect
+from local.demo.doors import Doors, Sent, as_csv, expect
 from local.demo.source import Source, to_json
 from local.progress import step
 
 HISTORY = f"{keys.TRAINING}history.csv"
-NEW_HISTORY = f"{keys.TRAINING}new-customers.csv"
+OUTCOMES = f"{keys.OUTCOMES}who-left.csv"
 UPLOAD = f"{keys.INCOMING}customers.csv"
 
 TRAFFIC = 2_000
-"""Predictions before the shift, and again after it."""
+"""Predictions before the shift, and after the promotion."""
+CHANGED = 3_000
+"""Predictions for customers who differ; what becomes of half of them a client tells the API, of
+the others a file."""
 
 
 @dataclass(slots=True)
@@ -29,6 +34,8 @@ class Story:
     doors: Doors
     source: Source
     happened: list[tuple[str, str]] = field(default_factory=list)
+    page: str = ""
+    """The report on the customers who differ, as people read it."""
 
     def tell(self) -> None:
         """Tell it all; raises StoryError at the first thing that does not happen."""
@@ -81,7 +88,7 @@ class Story:
     def ordinary_days(self) -> None:
         """Chapter 4: business as usual, and a drift check that says so."""
         with step(self.console, f"Send {TRAFFIC:,} ordinary predictions") as done:
-            done(self._send(self.source.ordinary(TRAFFIC, seed=4)))
+            done(str(self._send(self.source.ordinary(TRAFFIC, seed=4))))
         with step(self.console, "Check for drift") as done:
             report = self.doors.check_drift()
             done(_words(report))
@@ -89,19 +96,30 @@ class Story:
         self._note("ordinary customers", _words(report))
 
     def customers_change(self) -> None:
-        """Chapter 5: other customers come, and the drift check finds in what they differ."""
-        customers, changed = self.source.shifted(TRAFFIC, seed=5)
-        with step(self.console, f"Send {TRAFFIC:,} predictions for customers who differ") as done:
-            done(f"{self._send(customers)}, other in {', '.join(changed)}")
-        # What became of such customers is known by now, and lies in the bucket when drift is
-        # detected. It arrives within the cool-down of the first training, so it waits.
-        with step(self.console, "Put labelled history of such customers into the bucket") as done:
-            history, _ = self.source.shifted(3_000, seed=6)
-            self.doors.put(NEW_HISTORY, as_csv(history))
+        """Chapter 5: other customers come, and later it is known which of them have left."""
+        customers, changed = self.source.shifted(CHANGED, seed=5)
+        with step(self.console, f"Send {CHANGED:,} predictions for customers who differ") as done:
+            sent = self._send(customers)
+            done(f"{sent}, other in {', '.join(changed)}")
+        with step(self.console, "Estimate how good the model still is, before any outcome") as done:
+            estimated = self._performance()["estimated"]
+            done(f"ROC AUC {estimated['roc_auc']:.3f}, if its probabilities are still right")
+        with step(self.console, f"Tell what became of them: the API, and {OUTCOMES}") as done:
+            half = CHANGED // 2
+            self._tell_api(customers[:half], sent.answers[:half])
+            self.doors.put(OUTCOMES, as_csv(self._outcomes(customers[half:], sent.answers[half:])))
+            received = json.loads(
+                self.doors.until(lambda: self.doors.get(keys.outcomes_summary(OUTCOMES)), OUTCOMES)
+            )
+            done(f"{half:,} and {received['accepted']:,} outcomes")
+        # They become labelled history, which arrives within the cool-down of the first training.
+        with step(self.console, "Hold predictions against outcomes") as done:
+            measured = self._performance()["measured"]
             self.doors.until(self._waits_for_cooldown, "the cool-down")
-            done(f"{len(history):,} customers; no retraining by itself: cooling down")
+            done(f"ROC AUC {_with_interval(measured['roc_auc'])} among {measured['customers']:,}")
         with step(self.console, "Check for drift again") as done:
             report = self.doors.check_drift()
+            self.page = self.doors.page()
             done(_words(report))
         self.console.print(_drift_table(report))
         for kind in report["kinds"][:3]:
@@ -113,6 +131,7 @@ class Story:
             f"drift was found in {sorted(found)}, though {sorted(changed)} were shifted",
         )
         self._note("shifted customers", f"drift found in exactly the {len(found)} shifted features")
+        self._note("… their outcomes", f"ROC AUC {self._roc_auc(customers, sent):.3f} by then")
 
     def retrain(self) -> None:
         """Chapter 6: the event has started a training; its model takes over without a restart."""
@@ -130,12 +149,15 @@ class Story:
         """Chapter 7: more such customers come. They are no news to the model made for them."""
         customers, _ = self.source.shifted(TRAFFIC, seed=8)
         with step(self.console, f"Send {TRAFFIC:,} more of those customers") as done:
-            done(self._send(customers))
+            sent = self._send(customers)
+            auc = self._roc_auc(customers, sent)
+            done(f"{sent}, ROC AUC {auc:.3f}")
         with step(self.console, "Check for drift after the promotion") as done:
             report = self.doors.check_drift()
             done(_words(report))
         expect(report["verdict"] == "no_drift", "what was learned is still called drift")
         self._note("the same customers again", f"{_words(report)}: what was learned is no drift")
+        self._note("… their outcomes", f"ROC AUC {auc:.3f} now, by what was learned from outcomes")
 
     def the_end(self) -> Table:
         """Chapter 8: what happened."""
@@ -155,8 +177,41 @@ class Story:
     def _someone(self) -> dict[str, Any]:
         return to_json(self.source.ordinary(1, seed=7), self.source.schema)[0]
 
-    def _send(self, customers: pd.DataFrame) -> str:
+    def _send(self, customers: pd.DataFrame) -> Sent:
         return self.doors.send(to_json(customers, self.source.schema))
+
+    def _performance(self) -> dict[str, Any]:
+        """Measure, and return how good the model is with the customers of the latest week."""
+        self.doors.measure()
+        week: dict[str, Any] = self.doors.api("GET", "/performance")["weeks"][0]
+        return week
+
+    def _left(self, customers: pd.DataFrame) -> list[bool]:
+        """Say who left."""
+        churned, wrong = self.source.schema.labels(customers[self.source.schema.target].tolist())
+        expect(not wrong, f"not all have an outcome: {wrong}")
+        return [bool(left) for left in churned]
+
+    def _roc_auc(self, customers: pd.DataFrame, sent: Sent) -> float:
+        scores = [answer["churn_probability"] for answer in sent.answers]
+        return float(roc_auc_score(self._left(customers), scores))
+
+    def _tell_api(self, customers: pd.DataFrame, answers: list[dict[str, Any]]) -> None:
+        """Send outcomes as a program does, by the ids of their predictions."""
+        outcomes = [
+            {"prediction_id": answer["prediction_id"], "churned": left}
+            for answer, left in zip(answers, self._left(customers), strict=True)
+        ]
+        for batch in batched(outcomes, 1_000, strict=False):
+            self.doors.api("POST", "/outcomes", list(batch))
+
+    def _outcomes(self, customers: pd.DataFrame, answers: list[dict[str, Any]]) -> pd.DataFrame:
+        """Make a file of outcomes as a company has it: by its own key, if it has one."""
+        schema = self.source.schema
+        if schema.primary_key:
+            return customers[[*schema.primary_key, schema.target]]
+        ids = [answer["prediction_id"] for answer in answers]
+        return customers[[schema.target]].assign(prediction_id=ids)
 
     def _model_other_than(self, version: str | None) -> dict[str, Any] | None:
         model = self.doors.model()
@@ -167,6 +222,10 @@ class Story:
 
     def _note(self, what: str, how: str) -> None:
         self.happened.append((what, how))
+
+
+def _with_interval(found: dict[str, float]) -> str:
+    return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
 
 
 def _words(report: dict[str, Any]) -> str:

@@ -6,10 +6,12 @@ from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import schemathesis
 
 from evergreen.customers.schema import Schema
 from evergreen.models.artifact import Manifest
+from evergreen.store import keys
 from evergreen.store.registry import Move
 from local.demo.stack import ROOT
 from tests.contract.page import Page
@@ -17,6 +19,27 @@ from tests.contract.run import Api, config
 
 _VERSION = "20260101T000000Z-0123abcd"
 _WHEN = "2026-01-01T00:00:00+00:00"
+
+_REPORTS = {
+    keys.PERFORMANCE: orjson.dumps(
+        {
+            "performance_version": 1,
+            "measured_at": _WHEN,
+            "horizon_days": 90.0,
+            "outcomes": {
+                **{"received": 0, "matched": 0, "unmatched": 0, "contradictions": 0},
+                "examples": [],
+            },
+            "weeks": [],
+            "campaigns": [],
+            "decay": None,
+        }
+    ),
+    keys.DRIFT_LATEST: orjson.dumps(
+        {"report_version": 1, "checked_at": _WHEN, "verdict": "no_drift", "columns": []}
+    ),
+    keys.DRIFT_LATEST_PAGE: b"<!doctype html>",
+}
 
 EVERYTHING: dict[str, Any] = {
     "fields": [
@@ -81,6 +104,16 @@ class Champion:
         return [Move(_VERSION, None, _WHEN, "the first model")]
 
 
+class Log:
+    """The log bucket: it takes everything, and has nothing but the latest reports."""
+
+    def put_once(self, key: str, content: bytes, content_type: str) -> bool:
+        return True
+
+    def get(self, key: str) -> tuple[bytes, str]:
+        return _REPORTS[key], '"1"'
+
+
 def inside(document: dict[str, Any], *, examples: int, seed: int) -> tuple[Api, Page]:
     """Build the app for a schema, and load its page; the key is the gateway's to ask for."""
     folder = str(ROOT / "functions/predict")
@@ -92,7 +125,7 @@ def inside(document: dict[str, Any], *, examples: int, seed: int) -> tuple[Api, 
 
     champion: Any = Champion(Fair(Schema(document)))
     with patch("api.Repeats", lambda: Repeats(room=0)):  # cases share few keys
-        app = create_app(champion, lambda records: None)
+        app = create_app(champion, lambda records: None, Log)
     described = docs.describe(app, champion)
     described.pop("security")
     api = schemathesis.openapi.from_dict(described, config=config(seed, examples))

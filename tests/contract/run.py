@@ -115,7 +115,7 @@ _PAGES: dict[int, Page] = {}  # a check is known to all runs
 def what_the_page_takes_is_answered(ctx: Any, response: Response, case: Case) -> None:
     """Hold an answer against the page, whatever kind of case it answers."""
     verdict = _verdict(case, response)
-    if verdict is not None and verdict != (response.status_code == 200):
+    if verdict is not None and verdict != (response.status_code in (200, 202)):
         raise AssertionError(
             "the page takes this body" if verdict else "the page does not take this body"
         )
@@ -125,17 +125,20 @@ def _verdict(case: Case, response: Response) -> bool | None:
     """Whether the page takes a body; None where that is not what was decided upon."""
     page = _PAGES.get(id(case.operation.schema))
     asked = response.request.method == case.operation.method.upper() == "POST"
-    if not page or not asked or response.status_code not in (200, 400, 422):
+    if not page or not asked or response.status_code not in (200, 202, 400, 422):
         return None
     if _is_another(response):
         return None
-    batch = case.operation.path.endswith("batch")
-    if not page.asks(urlsplit(response.request.url).query, response.request.headers, batch=batch):
+    path = case.operation.path
+    if not page.asks(urlsplit(response.request.url).query, response.request.headers, path):
         return False
     try:
         body = parse(response.request.body)
     except (ValueError, RecursionError):
         return False
+    if path == "/outcomes":
+        return page.takes_outcomes(body)
+    batch = path == "/predict/batch"
     skipping = batch and "on_invalid=skip" in response.request.url.lower()
     taken = page.takes(body, batch=batch, skipping=skipping)
     if taken and response.status_code == 422:

@@ -38,3 +38,7 @@ def test_what_the_page_states_is_what_is_taken(document: dict[str, Any]) -> None
     assert outcome.total > 400
     assert outcome.answers["POST /predict → 200"] > 60
     assert outcome.answers["POST /predict → 422"] > 50
+    assert outcome.answers["POST /outcomes → 202"] > 10
+    assert outcome.answers["POST /outcomes → 422"] > 10
+    assert outcome.answers["GET /performance → 200"] > 0
+    assert outcome.answers["GET /drift → 200"] > 0

@@ -53,8 +53,10 @@ class Deployed:
     def bucket(self, name: str) -> Bucket:
         return Bucket(self.emulator.client("s3"), getattr(self.outputs, f"{name}_bucket"))
 
-    def api(self, method: str, path: str, body: object = None, *, key: bool = True) -> Any:
-        headers = {"x-api-key": self.outputs.api_key} if key else {}
+    def api(
+        self, method: str, path: str, body: object = None, *, key: bool = True, accept: str = "*/*"
+    ) -> Any:
+        headers = {"accept": accept} | ({"x-api-key": self.outputs.api_key} if key else {})
         url = self.outputs.api_url + path
         return httpx.request(method, url, json=body, headers=headers, timeout=60)
 

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from unittest.mock import Mock
 
 import httpx2 as httpx
 import pytest
@@ -56,7 +57,7 @@ def url(model: Model) -> Iterator[str]:
         patch.syspath_prepend(ROOT / "functions/predict")
         from api import create_app
 
-        api = TestClient(create_app(Champion(model), lambda records: None))
+        api = TestClient(create_app(Champion(model), lambda records: None, Mock))
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
@@ -100,8 +101,8 @@ def expected(model: Model) -> dict[str, Any]:
     return {
         "status": "ok",
         "version": model.version,
-        "probabilities": [answer.churn_probability for answer in answers],
-        "churn": [answer.will_churn for answer in answers],
+        "probabilities": [answer["churn_probability"] for answer in answers],
+        "churn": [answer["will_churn"] for answer in answers],
         "refused": [422, "tenure_months"],
     }
 

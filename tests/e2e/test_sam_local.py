@@ -85,7 +85,7 @@ def test_a_function_that_fails_fails_the_command(
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ((), "PredictFunction, ScoreFunction, DriftFunction, RetrainFunction"),
+        ((), "PredictFunction, ScoreFunction, DriftFunction, MeasureFunction, RetrainFunction"),
         (("FUNCTION=DriftFunction", "EVENT=nowhere.json"), "local/events/schedule.json"),
     ],
 )

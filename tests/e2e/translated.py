@@ -16,7 +16,8 @@ from .conftest import require
 
 CONTENTS = {
     **dict.fromkeys(
-        ("PredictFunction", "ScoreFunction", "DriftFunction", "RetrainFunction"), "CodeUri"
+        ("PredictFunction", "ScoreFunction", "DriftFunction", "MeasureFunction", "RetrainFunction"),
+        "CodeUri",
     ),
     **dict.fromkeys(("EvergreenLayer", "ServingLayer", "TrainingLayer"), "ContentUri"),
     "ScoreMachine": "DefinitionUri",

@@ -23,6 +23,7 @@ from botocore.client import BaseClient
 
 from evergreen.customers.schema import Schema
 from evergreen.customers.table import Table
+from evergreen.jobs import outcomes
 from evergreen.jobs.cohort import Cohort
 from evergreen.jobs.gate import Gate
 from evergreen.jobs.history import History
@@ -152,6 +153,7 @@ def world(
     client = cache(boto3.client)
     monkeypatch.setattr(boto3, "client", lambda service, **_: client(service))
     monkeypatch.setattr(ranges, "SMALLEST_PART", 1_000)
+    monkeypatch.setattr(outcomes, "PART", 3)
     data, models, logs = (Bucket(boto3.client("s3"), name) for name in buckets)
     functions = Functions(monkeypatch)
     registry = Registry(models)

@@ -35,6 +35,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=30)
 
 UPLOAD = "incoming/customers.csv"
+OUTCOMES = "outcomes/may.csv"
 NEW = "training/new.csv"
 
 A_PERSON = "a person"
@@ -211,6 +212,57 @@ def _predicted_with_the_first(world: World) -> None:
     pointer = world.registry.pointer()
     world.registry.promote("20260101T000000Z-00000002", seen=pointer, reason="better")
     world.memory.streamed.clear()
+
+
+# ------------------------------------------------------------ outcomes
+
+
+def _one_report(world: World) -> None:
+    _one_version(world)
+    world.logs.put(keys.DRIFT_LATEST, b"{}")
+
+
+def _look_and_send(world: World) -> Any:
+    """Ask for a report that is there, and for one that is not, and send outcomes."""
+    paths = ("/drift", "/performance")
+    asked = (event("api-health") | {"path": path, "resource": path} for path in paths)
+    seen = [world.invoke("predict", each)["statusCode"] for each in asked]
+    ids = [f"01890a5d-ac96-774b-bcce-b302099a80{number}" for number in range(10, 13)]
+    given = [{"prediction_id": each, "churned": True} for each in ids]
+    return seen, *_ask(world, "/outcomes", given)
+
+
+def _all_are_kept(world: World, answer: Any) -> None:
+    """Hold that what was accepted is in the log."""
+    if answer and answer[1] != 503:
+        assert answer[1] == 202
+        assert len(_outcomes(world)) == 3
+
+
+def _outcomes(world: World, _: Any = None) -> list[Any]:
+    """What is known of whom, each as often as it is there."""
+    objects = world.memory.contents("evergreen-logs", keys.OUTCOMES).values()
+    found = [orjson.loads(line) for each in objects for line in gzip.decompress(each).splitlines()]
+    return sorted((each["prediction_id"], each["churned"]) for each in found)
+
+
+def _file_of_outcomes(world: World) -> None:
+    """Put a file in, of which one row is spoilt, over one that was taken in."""
+    world.promote("20260101T000000Z-00000001")
+    world.data.put(OUTCOMES, b"customer_id,churned\n1,yes\n2,yes\n")
+    assert _take_in(world)["accepted"] == 2
+    rows = "".join(f"{number},{'no' if number else '?'}\n" for number in range(8))
+    world.data.put(OUTCOMES, f"customer_id,churned\n{rows}".encode())
+
+
+def _take_in(world: World) -> Any:
+    created = {"detail-type": "Object Created", "detail": {"object": {"key": OUTCOMES}}}
+    return world.invoke("measure", event("upload") | created)
+
+
+def _taken(world: World, _: Any) -> Any:
+    told = [world.memory.contents("evergreen-data", f) for f in ("received/", "rejected/")]
+    return told, world.memory.contents("evergreen-logs", keys.OUTCOMES)
 
 
 # ------------------------------------------------------------ uploads
@@ -436,6 +488,22 @@ SCENARIOS = {
         normally=_predictions_were_given,
         holds=_each_is_kept,
         final=False,
+    ),
+    "look at reports and send outcomes": Scenario(
+        by="predict",
+        prepare=_one_report,
+        act=_look_and_send,
+        result=_outcomes,
+        normally=lambda answer: answer == ([200, 404], 202, {"accepted": 3, "contradictions": []}),
+        holds=_all_are_kept,
+        final=False,
+    ),
+    "take a file of outcomes in": Scenario(
+        by="measure",
+        prepare=_file_of_outcomes,
+        act=_take_in,
+        result=_taken,
+        normally=lambda answer: (answer["accepted"], answer["rejected"]) == (7, 1),
     ),
     "score an upload": Scenario(
         by="score",

@@ -46,15 +46,21 @@ STARTS = {
         SERVING,
         ("fastapi", "mangum", "boto3"),
         {"aws_lambda_powertools", "numpy", "onnxruntime", "snapshot_restore_py"},
-        1.33,
+        1.34,
     ),
     "score": Start(
         SERVING,
         ("boto3", "numpy", "onnxruntime"),
         {"aws_lambda_powertools", "orjson", "typing_extensions"},
-        1.15,
+        1.16,
     ),
     "drift": Start(
+        TRAINING,
+        ("boto3", "numpy", "scipy.stats", "sklearn.ensemble", "onnx.reference"),
+        {"aws_lambda_powertools", "orjson"},
+        1.08,
+    ),
+    "measure": Start(
         TRAINING,
         ("boto3", "numpy", "scipy.stats", "onnx.reference"),
         {"aws_lambda_powertools", "orjson"},

@@ -4,7 +4,7 @@
 
 First table: months in which the customers stay as they are, checked every hour. A false alarm is a
 month in which a check calls the population drifted or, counted apart, any feature. Second table:
-how often the right feature is found where it has moved.
+how often the right feature is found where it has moved. The other tables are those of `context`.
 
 Everything that judges is the product's own code. Features are independent of each other, and every
 prediction is for another customer: both make for more false alarms than there are in real life,
@@ -26,6 +26,7 @@ from evergreen.settings import Thresholds
 from evergreen.statistics.baseline import Baseline, Column, Counts
 from evergreen.statistics.drift import Report, judge
 from evergreen.statistics.two_sample import homogeneity, smirnov
+from tests.simulations.context import joint_false_alarms, joint_power, segment_false_alarms
 from tests.simulations.populations import (
     PLACES,
     POPULATIONS,
@@ -246,7 +247,7 @@ def power(limits: Thresholds, trials: int, seed: int, note: Callable[[str], None
 
 
 def main() -> None:
-    """Print both tables in Markdown; how far it is goes to standard error."""
+    """Print all tables in Markdown; how far it is goes to standard error."""
     parser = argparse.ArgumentParser(description="Simulate drift checks at the defaults.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--alpha", type=float, default=Thresholds().alpha)
@@ -262,6 +263,9 @@ def main() -> None:
     for table in (
         false_alarms(limits, months, asked.seed, note),
         power(limits, round(asked.months * 200), asked.seed, note),
+        joint_false_alarms(limits, round(asked.months * 200), asked.seed, note),
+        joint_power(limits, round(asked.months * 40), asked.seed, note),
+        segment_false_alarms(limits, round(asked.months * 200), asked.seed, note),
     ):
         for line in table:
             print(line, flush=True)

@@ -109,7 +109,7 @@ class Loop:
         lines = [record | {"predicted_at": at} for record in records(self.schema, answers, given)]
         key = f"{keys.inference_hour(week.now)}{week.number}"
         self.logs.put(key, b"\n".join(map(orjson.dumps, lines)))
-        return np.array([answer.churn_probability for answer in answers])
+        return np.array([answer["churn_probability"] for answer in answers])
 
     def learn(self, week: Week) -> None:
         """Check for drift, and upload what became of a week's customers."""

@@ -31,6 +31,7 @@ from evergreen.errors import CorruptModelError, NoModelError
 from evergreen.models.model import Model
 from evergreen.store.inference_log import Record
 from evergreen.store.registry import Move
+from evergreen.store.s3 import Bucket
 from local.demo.source import to_json
 from local.demo.stack import ROOT
 
@@ -49,6 +50,10 @@ class FakeChampion:
     def moves(self, count: int) -> list[Move]:
         assert count
         return [Move("20260101T000000Z-0123abcd", None, "2026-01-01T00:00:00+00:00", "first")]
+
+
+def nowhere() -> Bucket:
+    raise AssertionError("predictions need nothing of the log bucket")
 
 
 @pytest.fixture
@@ -71,7 +76,7 @@ def api(
     def ship(records: Sequence[Record]) -> None:
         shipped.extend(records)
 
-    yield TestClient(create_app(champion, ship), raise_server_exceptions=False)
+    yield TestClient(create_app(champion, ship, nowhere), raise_server_exceptions=False)
     for path in ROOT.glob("functions/predict/*.py"):
         sys.modules.pop(path.stem, None)
 
@@ -279,7 +284,8 @@ def test_every_reference_of_the_description_leads_somewhere(api: TestClient) -> 
     text = json.dumps(described)
     for name in {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}:
         assert name in described["components"]["schemas"]
-    assert set(described["paths"]) == {"/predict", "/predict/batch", "/model", "/health", "/ready"}
+    predicting = {"/predict", "/predict/batch", "/model", "/health", "/ready"}
+    assert set(described["paths"]) == predicting | {"/outcomes", "/performance", "/drift"}
 
 
 def test_the_example_of_every_body_is_answered_and_all_of_it_is_used(api: TestClient) -> None:
@@ -352,6 +358,9 @@ def test_operations_have_short_names_that_stay(api: TestClient) -> None:
     assert names == {
         "predict": ("post", "/predict"),
         "predict_batch": ("post", "/predict/batch"),
+        "send_outcomes": ("post", "/outcomes"),
+        "performance": ("get", "/performance"),
+        "drift": ("get", "/drift"),
         "model": ("get", "/model"),
         "health": ("get", "/health"),
         "ready": ("get", "/ready"),
@@ -541,7 +550,7 @@ def test_on_a_server_a_prediction_that_waits_holds_up_nobody(
         assert firehose_answers.wait(10)
 
     async def ask() -> None:
-        transport = httpx.ASGITransport(create_app(champion, ship, run_in_threadpool))
+        transport = httpx.ASGITransport(create_app(champion, ship, nowhere, run_in_threadpool))
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
             waiting = asyncio.create_task(client.post("/predict", json=customers[0]))
             assert await run_in_threadpool(shipping.wait, 10)
@@ -788,7 +797,7 @@ def test_in_another_process_a_repetition_has_the_same_ids(
 ) -> None:
     from api import create_app
 
-    other = TestClient(create_app(champion, shipped.extend))
+    other = TestClient(create_app(champion, shipped.extend, nowhere))
     key = {"idempotency-key": "k"}
     customers[3]["contract"] = "eternal"
     path = "/predict/batch?on_invalid=skip"
@@ -890,7 +899,7 @@ def test_lines_of_the_log_have_the_id_of_their_request_and_of_no_other(
         logging.getLogger("evergreen.store").error("%s", records[0]["customer"]["customer_id"])
 
     async def ask() -> None:
-        transport = httpx.ASGITransport(create_app(champion, ship, run_in_threadpool))
+        transport = httpx.ASGITransport(create_app(champion, ship, nowhere, run_in_threadpool))
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
             await asyncio.gather(
                 *(

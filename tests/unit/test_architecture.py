@@ -19,7 +19,7 @@ MODULES = {
     for path in PACKAGE.rglob("*.py")
     if path.stem != "__init__"
 }
-PURE = ("customers", "statistics", "models")
+PURE = ("customers", "statistics", "models", "reports")
 
 
 def imports(path: Path) -> set[str]:
@@ -171,6 +171,31 @@ def test_nothing_that_answers_names_a_pickle(function: str) -> None:
     for file in [*files, *(MODULES[name] for name in seen)]:
         assert not {"pickle", "joblib"} & {name.split(".")[0] for name in imports(file)}
         assert "allow_pickle=True" not in file.read_text()
+
+
+LAYERS = {
+    "ServingLayer": {"joblib", "pandas", "scipy", "skl2onnx", "sklearn"},
+    "TrainingLayer": {"fastapi", "mangum", "onnxruntime"},
+}
+"""What each layer has not, of all that is installed here."""
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_imports_what_its_layer_has(function: str) -> None:
+    code = """
+import sys
+class Lacking:
+    def find_spec(self, name, path, target=None):
+        if name.split(".")[0] in sys.argv[1:]:
+            raise ImportError(f"no {name} in the layer")
+sys.meta_path.insert(0, Lacking())
+import app
+"""
+    template = (ROOT / "template.yaml").read_text()
+    described = template.split(f"CodeUri: functions/{function}\n")[1]
+    (layer,) = [name for name in LAYERS if name in described.split("MemorySize")[0]]
+    done = run(code, ROOT / "functions" / function, *LAYERS[layer])
+    assert done.returncode == 0, done.stderr
 
 
 def run(code: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -34,7 +34,13 @@ def test_a_result_is_told_from_an_error(result: str, expected: bool) -> None:
 
 
 def test_a_function_and_an_event_that_exist_are_taken() -> None:
-    for function in ("PredictFunction", "ScoreFunction", "DriftFunction", "RetrainFunction"):
+    for function in (
+        "PredictFunction",
+        "ScoreFunction",
+        "DriftFunction",
+        "MeasureFunction",
+        "RetrainFunction",
+    ):
         check(function, ROOT / "local/events/schedule.json")
 
 

@@ -9,7 +9,7 @@ from scipy import stats
 
 from evergreen.settings import Thresholds
 from evergreen.statistics.baseline import SCORE, Baseline, Column, Counts
-from evergreen.statistics.drift import Report, judge
+from evergreen.statistics.drift import Report, effects, judge
 from evergreen.statistics.two_sample import homogeneity
 
 Floats = npt.NDArray[np.float32]
@@ -324,3 +324,47 @@ def test_a_baseline_with_a_pickle_in_it_is_not_read() -> None:
     np.savez(out, names=np.array([object()], dtype=object), categorical=np.array([False]))
     with pytest.raises(ValueError, match="allow_pickle"):
         Baseline.parse(out.getvalue())
+
+
+def test_stored_counts_say_the_same_and_only_to_their_own_baseline() -> None:
+    rng = np.random.default_rng(0)
+    baseline = Baseline.of(NAMES, KINDS, population(rng, 5_000), rng.random(500))
+    counts = baseline.count(population(rng, 700), rng.random(300))
+    again = Counts.parse(counts.to_bytes(), baseline)
+    assert again.customers == 700
+    assert same(again, counts)
+    other = Baseline.of(NAMES, KINDS, population(rng, 4_000), rng.random(500))
+    with pytest.raises(ValueError, match="another baseline"):
+        Counts.parse(counts.to_bytes(), other)
+
+
+def test_what_the_schema_does_not_list_has_a_cell_also_in_a_baseline_stored_without_one() -> None:
+    values, counts = np.array([1, 2], np.float32), np.array([60, 40])
+    stored = Baseline((Column("x", True, values, counts, 0),), Column.of(SCORE, False, np.zeros(0)))
+    (column,) = Baseline.parse(stored.to_bytes()).features
+    assert column.values.tolist() == [-1, 1, 2]
+    assert column.counts.tolist() == [0, 60, 40]
+    cells = column.count(np.array([-1, 0, 1, 2, 2, 3, np.nan], np.float32))
+    assert cells.tolist() == [0, 1, 1, 1, 0, 2, 1, 1]
+
+
+def test_the_effect_between_two_populations_is_that_of_their_counts() -> None:
+    rng = np.random.default_rng(0)
+    baseline = Baseline.of(NAMES, KINDS, population(rng, 5_000), rng.random(500))
+    before, now = population(rng, 3_000), population(rng, 3_000, shift=1)
+    counts = [baseline.count(side, rng.random(300)) for side in (before, now)]
+    found = effects(baseline, *counts, 200)
+    assert found.keys() == {*NAMES, SCORE}
+    for j, (name, categorical) in enumerate(zip(NAMES, KINDS, strict=True)):
+        here, there = (present(side[:, j]) for side in (before, now))
+        if categorical:
+            levels = np.unique([*here, *there])
+            shares = [(side[:, None] == levels).mean(axis=0) for side in (here, there)]
+            expected = np.abs(shares[0] - shares[1]).sum() / 2
+            assert found[name] == pytest.approx(expected, abs=0.01)
+        else:  # exact at the values of the baseline, so never more
+            exact = stats.ks_2samp(here, there).statistic
+            assert exact - 0.01 < found[name] <= exact + 1e-12
+    assert effects(baseline, *counts, 301).keys() == {*NAMES}
+    same_again = effects(baseline, counts[1], counts[1], 200)
+    assert set(same_again.values()) == {0.0}

@@ -21,7 +21,7 @@ def rows(given: list[tuple[int, int, int]]) -> Rows:
     made = np.empty(len(given), dtype=KEY)
     made["identity"] = [spread(who) for who, _, _ in given]
     made["at"] = [at for _, at, _ in given]
-    made["id"] = [str(name) for _, _, name in given]
+    made["id"] = np.reshape([(name % 2, name // 2) for _, _, name in given], (-1, 2))
     return made
 
 
@@ -38,10 +38,11 @@ def test_of_each_the_latest_is_kept_and_of_two_at_once_the_higher_id(
 ) -> None:
     made = rows(given)
     expected = {}
-    for who, at, name in sorted(given, key=lambda r: (r[1], str(r[2]))):
-        expected[spread(who)] = (at, str(name))
+    for who, at, name in sorted(given, key=lambda r: (r[1], r[2] % 2, r[2] // 2)):
+        expected[spread(who)] = (at, [name % 2, name // 2])
     found = gathered(made, [np.arange(len(made))], 1_000)
-    assert {int(r["identity"]): (int(r["at"]), str(r["id"])) for r in found.rows} == expected
+    assert {int(r["identity"]): (int(r["at"]), r["id"].tolist()) for r in found.rows} == expected
+    assert found.rows["identity"].tolist() == sorted(expected)
     assert found.share == 1
 
 
@@ -54,9 +55,36 @@ def test_neither_the_order_nor_the_cuts_make_a_difference(
     random.shuffle(order)  # type: ignore[attr-defined]
     one = gathered(made, [np.arange(len(made))], most)
     other = gathered(made, np.array_split(order, cuts), most)
-    assert one.rows.tolist() == other.rows.tolist()
+    assert one.rows.tobytes() == other.rows.tobytes()
     assert one.share == other.share
     assert len(one.rows) <= most
+
+
+@given(records, st.integers(1, 12), st.integers(2, 50))
+def test_what_was_gathered_apart_is_put_together(
+    given: list[tuple[int, int, int]], cuts: int, most: int
+) -> None:
+    made = rows(given)
+    whole = gathered(made, [np.arange(len(made))], most)
+    together = Latest(made.dtype, most)
+    for piece in np.array_split(np.arange(len(made)), cuts):
+        part = gathered(made, [piece], most)
+        together.add(part.rows, part.halvings)
+    assert whole.rows.tobytes() == together.rows.tobytes()
+    assert whole.share == together.share
+
+
+@given(records, st.randoms(use_true_random=False))
+def test_of_two_rows_that_are_alike_but_for_the_rest_the_same_one_is_kept(
+    given: list[tuple[int, int, int]], random: object
+) -> None:
+    made = np.zeros(len(given), dtype=[*KEY, ("rest", np.float32, (3,))])
+    made["identity"] = [spread(who % 3) for who, _, _ in given]
+    made["rest"] = np.reshape([(0, at, name) for _, at, name in given], (-1, 3))
+    order = np.arange(len(made))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    one = gathered(made, [np.arange(len(made))], 1_000)
+    assert gathered(made, [order], 1_000).rows.tobytes() == one.rows.tobytes()
 
 
 def test_beyond_the_most_a_random_sample_of_the_identities_is_kept() -> None:

@@ -224,9 +224,19 @@ def test_a_number_is_the_same_level_as_json_and_as_text(
 
 def test_variants_without_end_are_not_remembered_without_end() -> None:
     found = categorical(["a"])
-    assert found.codes([" " * n + "A" for n in range(10_000)]) == [0] * 10_000
+    spaced = [" " * (n % 100) + "A" + " " * (n // 100) for n in range(10_000)]
+    assert found.codes(spaced) == [0] * 10_000
     assert found.codes([f"{n}" for n in range(10_000)]) == [UNSEEN] * 10_000
     assert len(found._codes) < 6_000
+
+
+@pytest.mark.parametrize("text", [" " * 1_000 + "a", "a" + " " * 1_000, " " * 1_001, "a" * 1_001])
+def test_a_text_that_is_too_long_is_not_looked_at(text: str) -> None:
+    found, number = categorical(["a"]), numeric()
+    assert found.codes([text, "a"]) == [UNSEEN, 0]
+    assert number.codes([text.replace("a", "1"), "1"]) == [math.inf, 1]
+    for feature in (found, number):
+        assert feature.complaint(text) == "expected at most 1,000 characters, got 1,001"
 
 
 def test_the_level_that_was_meant_is_suggested() -> None:

@@ -21,6 +21,7 @@ stems = st.lists(
             " ",
             "training/",
             "incoming/",
+            "outcomes/",
             ".summary",
             ".call-list",
             ".scored",
@@ -38,7 +39,11 @@ readable = st.builds(
 others = st.builds(
     str.__add__, stems, st.sampled_from(["", ".xlsx", ".csv.zip", ".reason.txt", ".summary.json"])
 )
-uploads = st.builds(str.__add__, st.sampled_from([keys.INCOMING, keys.TRAINING]), others | readable)
+uploads = st.builds(
+    str.__add__,
+    st.sampled_from([keys.INCOMING, keys.TRAINING, keys.OUTCOMES]),
+    others | readable,
+)
 
 
 def test_everything_has_its_place() -> None:
@@ -46,6 +51,14 @@ def test_everything_has_its_place() -> None:
     assert keys.promotion(AT, "v") == "promotions/20260102T030405.000678Z-v.json"
     assert keys.inference_hour(AT) == "inference/2026/01/02/03/"
     assert keys.drift_report(AT) == "drift/2026/01/02/20260102T030405Z.json"
+    assert keys.drift_page(AT) == "drift/2026/01/02/20260102T030405Z.html"
+    assert keys.drift_counts(AT) == "drift/2026/01/02/20260102T030405Z.npz"
+    assert keys.outcomes_day(AT) == "outcomes/2026/01/02/"
+    assert keys.outcomes(AT, "abc") == "outcomes/2026/01/02/abc.jsonl.gz"
+    assert keys.predictions_index(AT) == "index/2026/01/02.npz"
+    assert keys.campaign_day(AT) == "campaigns/2026/01/02/"
+    assert keys.campaign(AT, "abc") == "campaigns/2026/01/02/abc.jsonl.gz"
+    assert keys.learned_outcomes(AT) == "training/outcomes-20260102T030405Z.jsonl.gz"
 
 
 @pytest.mark.parametrize(
@@ -77,10 +90,27 @@ def test_results_lie_as_the_upload_does(name: str, summary: str) -> None:
         ("incoming/a.xlsx", "rejected/a.xlsx.reason.txt"),
         ("training/a.xlsx", "rejected/training/a.xlsx.reason.txt"),
         ("incoming/training/a.xlsx", "rejected/incoming/training/a.xlsx.reason.txt"),
+        ("outcomes/a.xlsx", "rejected/outcomes/a.xlsx.reason.txt"),
+        ("incoming/outcomes/a.xlsx", "rejected/incoming/outcomes/a.xlsx.reason.txt"),
     ],
 )
 def test_what_cannot_be_read_is_explained(upload: str, reason: str) -> None:
     assert keys.explained(upload) == reason
+
+
+def test_what_became_of_outcomes_is_told_beside_other_uploads() -> None:
+    assert keys.outcomes_summary("outcomes/north/may.csv") == "received/north/may.summary.json"
+    assert keys.outcomes_summary("outcomes/may.tsv") == "received/may.tsv.summary.json"
+    assert keys.outcomes_rejected("outcomes/north/may.csv") == "rejected/outcomes/north/may.csv"
+
+
+@given(readable, readable)
+def test_outcomes_never_share_a_result_with_customers(one: str, other: str) -> None:
+    of_outcomes = {key(f"outcomes/{one}") for key in OF_OUTCOMES}
+    assert len(of_outcomes) == 3
+    assert of_outcomes.isdisjoint(key(f"incoming/{other}") for key in RESULTS)
+    assert one == other or of_outcomes.isdisjoint(key(f"outcomes/{other}") for key in OF_OUTCOMES)
+    assert not any(key.startswith((keys.INCOMING, keys.TRAINING)) for key in of_outcomes)
 
 
 def test_a_training_may_explain_files_of_any_name() -> None:
@@ -117,6 +147,7 @@ def test_an_upload_that_is_called_as_call_lists_are_steps_aside(name: str, score
 
 
 RESULTS = (keys.scored, keys.rejected, keys.score_summary, keys.call_list, keys.explained)
+OF_OUTCOMES = (keys.outcomes_summary, keys.outcomes_rejected, keys.explained)
 
 
 @given(st.lists(readable, min_size=2, max_size=2, unique=True))

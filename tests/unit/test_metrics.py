@@ -10,6 +10,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
+from evergreen.jobs.measuring import Measurement
 from evergreen.jobs.retraining import Outcome, Status
 from evergreen.jobs.summary import Summary
 from evergreen.store.metrics import NAMESPACE, UNITS, Metrics, Service
@@ -142,6 +143,20 @@ def publish_drift() -> None:
     module("functions/drift/app.py").measure(found, "ours", datetime.now(UTC))
 
 
+def publish_measure() -> None:
+    week = {
+        "model_version": "v",
+        "measured": {"roc_auc": {"value": 0.8}, "log_loss": {"value": 0.4}},
+        "estimated": {"roc_auc": 0.8, "log_loss": 0.4},
+    }
+    document = {
+        "outcomes": {"matched": 3, "unmatched": 1},
+        "weeks": [week | {"model_version": "w"}, week],
+        "decay": {"seen": True},
+    }
+    Metrics("measure", "ours").publish(**Measurement(document, {}).metrics("v"))
+
+
 COMPARED = {"rival_log_loss": 0.4, "challenger_log_loss": 0.3}
 
 
@@ -160,7 +175,12 @@ def publish_retrain() -> None:
 
 @pytest.mark.parametrize(
     ("service", "publish"),
-    [("score", publish_score), ("drift", publish_drift), ("retrain", publish_retrain)],
+    [
+        ("score", publish_score),
+        ("drift", publish_drift),
+        ("measure", publish_measure),
+        ("retrain", publish_retrain),
+    ],
 )
 def test_a_function_publishes_every_metric_of_its_own(
     capsys: pytest.CaptureFixture[str], service: Service, publish: Any

@@ -24,7 +24,10 @@ AWS_METRICS = {
 DIMENSIONS = {  # what AWS publishes those metrics under, and what of ours is meant
     "AWS/ApiGateway": {"ApiName": {"ApiName"}, "Stage": {"ApiStage"}},
     "AWS/Lambda": {
-        "FunctionName": {"PredictFunction", "ScoreFunction", "DriftFunction", "RetrainFunction"}
+        "FunctionName": {
+            *("PredictFunction", "ScoreFunction", "DriftFunction", "MeasureFunction"),
+            "RetrainFunction",
+        }
     },
     "AWS/Firehose": {"DeliveryStreamName": {"InferenceStream"}},
     "AWS/SQS": {"QueueName": {"FailureQueue"}},
@@ -270,6 +273,8 @@ def test_the_costs_are_of_these_alarms_dashboards_and_metrics() -> None:
     cost = module("infra/cost.py")
     assert sum(len(single_metrics(alarm)) for alarm in ALARMS.values()) == cost.ALARM_METRICS
     assert len(DASHBOARDS) == cost.DASHBOARDS
-    steady = {"Predictions", "Latency", "ColdStarts"} | UNITS["drift"].keys()
+    steady = (
+        {"Predictions", "Latency", "ColdStarts"} | UNITS["drift"].keys() | UNITS["measure"].keys()
+    )
     assert steady <= {name for name, _ in published()}
     assert len(steady) == cost.METRICS

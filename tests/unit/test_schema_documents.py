@@ -78,7 +78,7 @@ junk = st.recursive(
 
 
 @given(
-    st.sampled_from(["fields", "primaryKey", "target", "missingValues", "title"]),
+    st.sampled_from(["fields", "primaryKey", "target", "missingValues", "segments", "title"]),
     junk,
 )
 def test_a_document_is_a_schema_or_a_schema_error(member: str, value: object) -> None:
@@ -114,6 +114,12 @@ def test_an_outcome_may_be_a_number(positive: object) -> None:
     schema = Schema(document | {"target": {"field": "left", "positive": positive}})
     labels, problems = schema.labels(["1", "0"])
     assert (labels.tolist(), problems) == ([True, False], [])
+
+
+def test_segments_are_the_levels_of_a_category_if_the_schema_says_so() -> None:
+    assert Schema(DOCUMENT | {"segments": "plan"}).segments == "plan"
+    assert Schema(DOCUMENT).segments is None
+    assert Schema(DOCUMENT | {"segments": None}).segments is None
 
 
 def test_a_primary_key_may_be_of_several_fields() -> None:
@@ -203,6 +209,10 @@ def test_what_changes_no_meaning_passes(document: dict[str, Any]) -> None:
         (DOCUMENT | {"missingValue": ["-"]}, "'missingValue'.*did you mean 'missingValues'"),
         (DOCUMENT | {"primarykey": "id"}, "'primarykey'.*did you mean 'primaryKey'"),
         (DOCUMENT | {"dialect": {}}, "'dialect', which is not honoured; leave it out"),
+        (DOCUMENT | {"segments": "Plan"}, "'segments'.*not 'Plan'; did you mean 'plan'"),
+        (DOCUMENT | {"segments": "age"}, "'segments'.*not 'age'; those are plan"),
+        (DOCUMENT | {"segments": "left"}, "'segments'.*not 'left'; those are plan"),
+        (DOCUMENT | {"segments": ["plan"]}, r"'segments'.*not \['plan'\]; those are plan"),
         (with_field("spend", decimalchar=","), "field 'spend'.*did you mean 'decimalChar'"),
         (with_field("spend", decimal_char=","), "field 'spend'.*did you mean 'decimalChar'"),
         (with_field("spend", currency="EUR"), "field 'spend'.*'currency'.*begin with 'x-'"),

@@ -107,8 +107,8 @@ def test_a_file_is_answered_as_the_api_answers_its_customers(
     assert [
         (float(r["churn_probability"]), r["will_churn"] == "true", r["risk"], r["model_version"])
         for r in outcome.scored
-    ] == [(a.churn_probability, a.will_churn, a.risk, a.model_version) for a in answers]
-    assert outcome.summary.will_churn == sum(answer.will_churn for answer in answers)
+    ] == [(a["churn_probability"], a["will_churn"], a["risk"], a["model_version"]) for a in answers]
+    assert outcome.summary.will_churn == sum(answer["will_churn"] for answer in answers)
 
 
 @pytest.mark.parametrize(
@@ -672,7 +672,7 @@ def test_json_lines_are_answered_as_they_stand(
     given = content.split(b"\r\n\n")
     assert answered[0].startswith(given[0][:-1] + b',"churn_probability":')
     assert [json.loads(line)["risk"] for line in answered[1:]] == [
-        answer.risk for answer in predict(model, customers[2:])
+        answer["risk"] for answer in predict(model, customers[2:])
     ]
     rejected = json.loads(outcome.refused)
     assert rejected["line"] == 3

@@ -19,10 +19,12 @@ def test_what_is_not_set_has_the_defaults_of_the_class() -> None:
 
 def test_what_is_set_is_read() -> None:
     environ = ENVIRON | {"EVERGREEN_DRIFT_ALPHA": "0.01", "EVERGREEN_RETRAIN_COOLDOWN_HOURS": "0.5"}
-    settings = Settings.read(environ | {"EVERGREEN_STACK": "ours"})
+    environ |= {"EVERGREEN_STACK": "ours", "EVERGREEN_OUTCOME_HORIZON_DAYS": "30"}
+    settings = Settings.read(environ)
     assert settings.stack == "ours"
     assert settings.drift_thresholds.alpha == 0.01
     assert settings.retrain_cooldown == timedelta(minutes=30)
+    assert settings.outcome_horizon == timedelta(days=30)
 
 
 @pytest.mark.parametrize("name", sorted(ENVIRON))

@@ -11,6 +11,7 @@ EvergreenError
 ├── NoModelError        nothing has been trained and promoted yet
 ├── CorruptModelError   a version fails its hashes or does not reproduce its golden rows
 ├── ParityError         an exported model does not answer as the trained one does
+├── FunctionError       a function that was asked to run failed
 ├── NotFoundError       no object under this key
 └── ConflictError       a conditional write lost: somebody else was first
     ├── BusyError       … because somebody else holds the lock
@@ -57,13 +58,13 @@ class Problem(NamedTuple):
 
 
 class InvalidRows(InputError):
-    """One or more customers don't fit the schema."""
+    """One or more customers don't fit the schema, or outcomes of customers."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], what: str = "customer") -> None:
         self.problems = list(problems)
         first = self.problems[0]
         more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
-        who = f"customer {first.row} (counted from 0)"
+        who = f"{what} {first.row} (counted from 0)"
         super().__init__(f"{who}, field {first.field!r}: {first.message}{more}")
 
 
@@ -89,6 +90,10 @@ class CorruptModelError(EvergreenError):
 
 class ParityError(EvergreenError):
     """An exported model does not answer as the pipeline that it was exported from."""
+
+
+class FunctionError(EvergreenError):
+    """A deployed function that was asked to run has failed."""
 
 
 class NotFoundError(EvergreenError):

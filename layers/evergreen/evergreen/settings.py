@@ -37,6 +37,8 @@ class Settings:
     drift_window: timedelta = timedelta(hours=24)
     drift_max_window: timedelta = timedelta(hours=336)
     retrain_cooldown: timedelta = timedelta(hours=6)
+    outcome_horizon: timedelta = timedelta(days=90)
+    """An outcome tells of the predictions of its customer that are at most so much older."""
     score_part_bytes: int = 128_000_000
     """A larger upload is cut."""
     score_machine: str = ""
@@ -66,6 +68,7 @@ class Settings:
             drift_window=timedelta(hours=_number(environ, "DRIFT_WINDOW_HOURS", 24)),
             drift_max_window=timedelta(hours=_number(environ, "DRIFT_MAX_WINDOW_HOURS", 336)),
             retrain_cooldown=timedelta(hours=_number(environ, "RETRAIN_COOLDOWN_HOURS", 6)),
+            outcome_horizon=timedelta(days=_number(environ, "OUTCOME_HORIZON_DAYS", 90, high=3650)),
             score_part_bytes=int(_number(environ, "SCORE_PART_MEGABYTES", 128) * 1_000_000),
             score_machine=environ.get("EVERGREEN_SCORE_MACHINE", ""),
         )

@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from pathlib import Path
 from typing import IO, NamedTuple, Protocol, cast
 
 from evergreen.errors import TableError
@@ -63,6 +64,20 @@ def refusal(name: str) -> str:
 def unpacked(stream: IO[bytes], kind: Kind) -> IO[bytes]:
     """Return a stream of what is in a file."""
     return cast(IO[bytes], gzip.GzipFile(fileobj=stream)) if kind.gzipped else stream
+
+
+def writer(file: Path, kind: Kind) -> IO[bytes]:
+    """Open a file of a kind to be written."""
+    if kind.gzipped:
+        return cast(IO[bytes], gzip.open(file, "wb", compresslevel=1))
+    return file.open("wb")
+
+
+def content_type(kind: Kind) -> str:
+    """Return what the content of such a file is called on the web."""
+    if kind.gzipped:
+        return "application/gzip"
+    return "application/x-ndjson" if kind.json else "text/csv"
 
 
 def read(stream: Readable, size: int = CHUNK) -> bytes:

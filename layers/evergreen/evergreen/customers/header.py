@@ -49,10 +49,7 @@ def match(cells: Sequence[str], schema: Schema, *beside: str) -> Header:
             slip for one that is absent.
 
     """
-    fields: dict[int, str] = {}
-    for form in (str, plain, folded):
-        fields |= _called(form, cells, schema.fields, set(fields.values()))
-    names = tuple(fields.get(index) or _own(cell, schema) for index, cell in enumerate(cells))
+    fields, names = _named(cells, schema.fields)
     _check_lacking(names, schema, beside)
     mistakes = schema.mistakes(set(filter(None, names)))
     if mistakes:
@@ -61,15 +58,31 @@ def match(cells: Sequence[str], schema: Schema, *beside: str) -> Header:
         tuple(cells),
         names,
         _unnamed(names),
-        {cells[index]: name for index, name in sorted(fields.items()) if cells[index] != name},
+        _matched(cells, fields),
         tuple(name for name in schema.feature_names if name not in names),
     )
 
 
-def of(cells: Sequence[str]) -> Header:
-    """Return the header of a file for which there is no schema: its own names, trimmed."""
-    names = tuple(map(plain, cells))
-    return Header(tuple(cells), names, _unnamed(names))
+def of(cells: Sequence[str], fields: Sequence[str] = ()) -> Header:
+    """Return the header of a file for which there is no schema: its own names, trimmed.
+
+    A column that is one of some fields, as in `match`, has the field's name. Raises TableError
+    where two columns are the same field.
+    """
+    found, names = _named(cells, fields)
+    return Header(tuple(cells), names, _unnamed(names), _matched(cells, found))
+
+
+def _named(cells: Sequence[str], fields: Sequence[str]) -> tuple[dict[int, str], tuple[str, ...]]:
+    """Return which columns are fields, and the names of all."""
+    found: dict[int, str] = {}
+    for form in (str, plain, folded):
+        found |= _called(form, cells, fields, set(found.values()))
+    return found, tuple(found.get(i) or _own(cell, fields) for i, cell in enumerate(cells))
+
+
+def _matched(cells: Sequence[str], fields: Mapping[int, str]) -> dict[str, str]:
+    return {cells[index]: name for index, name in sorted(fields.items()) if cells[index] != name}
 
 
 def _called(
@@ -97,9 +110,9 @@ def _alike(form: Callable[[str], str], names: Iterable[str]) -> dict[str, list[i
     return places
 
 
-def _own(cell: str, schema: Schema) -> str:
+def _own(cell: str, fields: Collection[str]) -> str:
     name = plain(cell)
-    return cell if name in schema.fields else name
+    return cell if name in fields else name
 
 
 def _unnamed(names: Sequence[str]) -> tuple[int, ...]:

@@ -6,23 +6,32 @@ schema's fields counts, and a missing value adds nothing: a new optional field c
 A value is what the schema reads, so JSON and text agree on it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
 
-from evergreen.customers.features import Categorical, Feature
+from evergreen.customers.features import Categorical, Feature, Key
+from evergreen.customers.json_cells import Cells, Floats, hashed
+from evergreen.customers.numbers import PLAIN
 from evergreen.customers.schema import Schema
 from evergreen.customers.values import plain
 
 Hashes = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
+Digests = Callable[[Sequence[str]], Hashes]
+"""Hashes texts, the same way in every process."""
 
 _OUTCOME = "\0outcome"  # no field is named like that
 
 
-def identities(schema: Schema, columns: Mapping[str, Sequence[object]], rows: int) -> Hashes:
+def identities(
+    schema: Schema,
+    columns: Mapping[str, Sequence[object]],
+    rows: int,
+    digests: Digests | None = None,
+) -> Hashes:
     """Who each customer is, shape (rows,), spread evenly over all 64 bits.
 
     By the primary key, apart from what surrounds it (see `values.plain`) and, in numbers, leading
@@ -34,16 +43,85 @@ def identities(schema: Schema, columns: Mapping[str, Sequence[object]], rows: in
         columns: for each field its values, `rows` of them; a field that is not there is missing
             in every row, and other columns are ignored.
         rows: how many customers there are.
+        digests: by default those that can't be forged, by which customers are held out.
 
     """
-    total, blank = _keys(schema, columns, rows)
+    digests = digests or _digests
+    total, blank = _keys(schema, columns, rows, digests)
     nameless = np.flatnonzero(blank).tolist()
     if nameless:
         values = {f.name: columns[f.name] for f in schema.features if f.name in columns}
         if len(nameless) < rows:
             values = {name: [column[i] for i in nameless] for name, column in values.items()}
-        total[nameless] = _features(schema, values, len(nameless))
+        total[nameless] = _features(schema, values, len(nameless), digests)
     return _mix(total)
+
+
+def quick(texts: Sequence[str]) -> Hashes:
+    """Hash texts fast, for `identities` that are not kept; somebody could make two alike."""
+    return hashed(Cells.of([text.encode("utf-8", "surrogatepass") for text in texts]))
+
+
+def identities_of_cells(schema: Schema, keys: Mapping[str, Cells], codes: Floats) -> Hashes:
+    """Return the `identities` by `quick` digests of customers who come as cells.
+
+    Args:
+        schema: as of `identities`.
+        keys: the cells of those fields of the primary key that are there.
+        codes: what each feature makes of its values, all of which it can read, or NaN; shape
+            (features, rows).
+
+    """
+    rows = codes.shape[1]
+    total, blank = np.zeros(rows, dtype=np.uint64), np.ones(rows, dtype=np.bool_)
+    for key in schema.keys:
+        if key.name in keys:
+            hashes, given = _of_key(key, keys[key.name])
+            total += np.where(given, _mix(hashes + quick([key.name])), 0)
+            blank &= ~given
+    nameless = np.flatnonzero(blank)
+    if len(nameless):
+        for feature, own in zip(schema.features, codes, strict=True):
+            some = own[nameless]
+            values, name = _read(feature, some, quick)[0], quick([feature.name])
+            total[nameless] += np.where(np.isnan(some), 0, _mix(values + name))
+    return _mix(total)
+
+
+def _of_key(key: Key, cells: Cells) -> tuple[Hashes, Mask]:
+    """Hash the cells of a field of the key as `_keys` does, and say where there is a key.
+
+    Most are signs that nothing surrounds, and no number in disguise: they stand for themselves.
+    """
+    sizes = cells.ends - cells.starts
+    widest = min(int(sizes.max(initial=1)), _KEY_BYTES)
+    signs = _SIGNS[cells.fixed(widest)]
+    signs[np.arange(widest) >= sizes[:, None]] = _DIGIT
+    leading = cells.fixed(1)[:, 0] == ord("0")
+    if cells.quoted:
+        plain = (sizes <= widest) & (sizes > 0) & (signs > 0).all(axis=1)
+        plain &= ~leading | (signs == _LETTER).any(axis=1)
+        plain &= key.format is PLAIN
+    else:
+        plain = (sizes <= _EXACT) & (sizes > 0) & ~leading & (signs == _DIGIT).all(axis=1)
+    hashes = hashed(cells)
+    given = np.ones(len(cells), np.bool_)
+    for missing in quick([text for text in key.missing if isinstance(text, str)]):
+        given &= hashes != missing
+    others = np.flatnonzero(~plain)
+    if len(others):
+        texts = [_bare(key.text(value)) for value in cells.values(others)]
+        hashes[others] = quick(texts)
+        given[others] = [text not in key.missing for text in texts]
+    return hashes, given
+
+
+_KEY_BYTES = 64  # of a key that is hashed as it stands, …
+_EXACT = 15  # … or digits, where it is a number
+_DIGIT, _LETTER = 1, 2
+_SIGNS = np.zeros(256, np.uint8)
+_SIGNS[[*b"0123456789"]] = _DIGIT
+_SIGNS[[*b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-:/#"]] = _LETTER
 
 
 def contents(
@@ -55,12 +133,13 @@ def contents(
     with another optional field of which it knows nothing. Arguments as of `identities`.
     """
     outcome = _mix(churned.astype(np.uint64) + _digests([_OUTCOME]))
-    return _mix(_keys(schema, columns, rows)[0] + _features(schema, columns, rows) + outcome)
+    keys, _ = _keys(schema, columns, rows, _digests)
+    return _mix(keys + _features(schema, columns, rows, _digests) + outcome)
 
 
 def keyless(schema: Schema, columns: Mapping[str, Sequence[object]], rows: int) -> Mask:
     """Which customers have no primary key, shape (rows,); where it has several fields, none."""
-    return _keys(schema, columns, rows)[1]
+    return _keys(schema, columns, rows, _digests)[1]
 
 
 def combined(first: Hashes, second: Hashes) -> Hashes:
@@ -69,7 +148,7 @@ def combined(first: Hashes, second: Hashes) -> Hashes:
 
 
 def _keys(
-    schema: Schema, columns: Mapping[str, Sequence[object]], rows: int
+    schema: Schema, columns: Mapping[str, Sequence[object]], rows: int, digests: Digests
 ) -> tuple[Hashes, Mask]:
     """Add up the fields of the primary key, and say where all of them are blank."""
     total, blank = np.zeros(rows, dtype=np.uint64), np.ones(rows, dtype=np.bool_)
@@ -77,33 +156,39 @@ def _keys(
         if key.name in columns:
             texts = [_bare(key.text(value)) for value in columns[key.name]]
             given = np.array([t not in key.missing for t in texts], dtype=np.bool_)
-            total += np.where(given, _mix(_digests(texts) + _digests([key.name])), 0)
+            total += np.where(given, _mix(digests(texts) + digests([key.name])), 0)
             blank &= ~given
     return total, blank
 
 
-def _features(schema: Schema, columns: Mapping[str, Sequence[object]], rows: int) -> Hashes:
+def _features(
+    schema: Schema, columns: Mapping[str, Sequence[object]], rows: int, digests: Digests
+) -> Hashes:
     total = np.zeros(rows, dtype=np.uint64)
     for feature in schema.features:
         if feature.name in columns:
-            values, given = _values(feature, columns[feature.name])
-            total += np.where(given, _mix(values + _digests([feature.name])), 0)
+            values, given = _values(feature, columns[feature.name], digests)
+            total += np.where(given, _mix(values + digests([feature.name])), 0)
     return total
 
 
-def _values(feature: Feature, values: Sequence[object]) -> tuple[Hashes, Mask]:
+def _values(feature: Feature, values: Sequence[object], digests: Digests) -> tuple[Hashes, Mask]:
     """One hash for each value, and where there is a value at all."""
     codes = np.array(feature.codes(values), dtype=np.float64)
     given = ~np.isnan(codes)
+    hashes, read = _read(feature, codes, digests)
+    unread = np.flatnonzero(given & ~read)
+    hashes[unread] = digests([_canonical(values[i]) for i in unread.tolist()])
+    return hashes, given
+
+
+def _read(feature: Feature, codes: Floats, digests: Digests) -> tuple[Hashes, Mask]:
+    """One hash for each value that the feature could read, and which they are."""
     if isinstance(feature, Categorical):
         read = codes >= 0  # the levels by their text: their places in the list may change
-        hashes = _digests(map(_canonical, feature.levels))[np.where(read, codes, 0).astype(np.intp)]
-    else:
-        read = np.isfinite(codes)
-        hashes = (codes + 0.0).view(np.uint64)  # -0.0 is 0.0
-    unread = np.flatnonzero(given & ~read)
-    hashes[unread] = _digests(_canonical(values[i]) for i in unread.tolist())
-    return hashes, given
+        levels = digests([*map(_canonical, feature.levels)])
+        return levels[np.where(read, codes, 0).astype(np.intp)], read
+    return (codes + 0.0).view(np.uint64), np.isfinite(codes)  # -0.0 is 0.0
 
 
 def _canonical(value: object) -> str:

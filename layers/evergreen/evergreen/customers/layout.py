@@ -43,7 +43,13 @@ class Layout:
 
     @classmethod
     def of(
-        cls, head: bytes, *, complete: bool, schema: Schema | None, beside: tuple[str, ...] = ()
+        cls,
+        head: bytes,
+        *,
+        complete: bool,
+        schema: Schema | None,
+        beside: tuple[str, ...] = (),
+        fields: tuple[str, ...] = (),
     ) -> Self:
         """Find out how a file is laid out.
 
@@ -52,12 +58,14 @@ class Layout:
             complete: whether these are all.
             schema: whose customers are in it, if that is known.
             beside: further fields of the schema that it must have.
+            fields: where there is no schema, those that it may have.
 
         Raises:
             TableError: it can't be read, or that can't be decided; or it lacks a required field.
 
         """
-        found = dialect.detect(head, complete=complete, fields=schema.fields if schema else ())
+        fields = schema.fields if schema else fields
+        found = dialect.detect(head, complete=complete, fields=fields)
         errors = _ERRORS.get(found.encoding, "replace")
         text = head[len(found.bom) :].decode(found.encoding, errors)
         text = text.translate(_SWAPPED) if found.newline == "\r" else text
@@ -74,7 +82,7 @@ class Layout:
         cells = [cell.encode(errors="surrogateescape").decode(errors="replace") for cell in cells]
         layout = cls(
             dialect=found,
-            header=header.match(cells, schema, *beside) if schema else header.of(cells),
+            header=header.match(cells, schema, *beside) if schema else header.of(cells, fields),
             formats={},
             body=len(found.bom) + len(before.encode(found.encoding, errors)),
             lines=count,

@@ -11,11 +11,11 @@ drawn anew from quarter to quarter. (In a shorter time the effect of a contact w
 before its control group is called as well.)
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -104,13 +104,15 @@ class CallList:
     def calls(self) -> Iterator[Call]:
         """Return the list, best first."""
         chosen = self._chosen()
-        if not chosen:
-            return
-        contact = self._contacted(chosen).tolist()
-        said = map(printed, millionths(chosen.probabilities))
-        told = zip(chosen.rows, said, chosen.expected.tolist(), self._why(chosen.matrix), contact,
-                   strict=True)  # fmt: skip
-        yield from map(Call._make, told)
+        if chosen:
+            yield from self._listed(chosen, self._why(chosen.matrix))
+
+    def members(self) -> Iterator[tuple[int, Call]]:
+        """Return the list with the identity of each, and without reasons, which take their time."""
+        chosen = self._chosen()
+        if chosen:
+            unexplained = repeat("")
+            yield from zip(chosen.who.tolist(), self._listed(chosen, unexplained), strict=True)
 
     def told(self) -> dict[str, Any]:
         """Say how many are on the list, what it is worth, and how sure that is."""
@@ -131,6 +133,12 @@ class CallList:
             "per_point": round(found.per_point, 2),
             "meaning": MEANING,
         }
+
+    def _listed(self, chosen: Shortlist, why: Iterable[str]) -> Iterator[Call]:
+        contact = self._contacted(chosen).tolist()
+        said = map(printed, millionths(chosen.probabilities))
+        told = zip(chosen.rows, said, chosen.expected.tolist(), why, contact, strict=False)
+        return map(Call._make, told)
 
     def _push(self, more: Shortlist) -> None:
         """Keep more; they are sorted once there are as many as may be listed."""

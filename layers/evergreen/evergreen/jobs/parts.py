@@ -22,6 +22,7 @@ from typing import IO, Any, Self
 from evergreen.customers.careful import LIMIT, SeamError
 from evergreen.customers.layout import HEAD, Layout
 from evergreen.errors import ConflictError, SupersededError, TableError
+from evergreen.jobs import campaigns
 from evergreen.jobs.call_list import CallList
 from evergreen.jobs.claim import Claim
 from evergreen.jobs.filed import Filed
@@ -249,6 +250,7 @@ class PartScoring:
                     calls.merge(listed)
         with file.open("wb") as out:
             out.writelines(sheet.call_list())
+        campaigns.keep(self.logs, calls, job.upload.id, job.claim.predicted_at)
         return calls.told()
 
     def _rejected(self, job: Job, counts: Sequence[dict[str, Any]], out: IO[bytes]) -> None:

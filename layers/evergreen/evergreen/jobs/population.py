@@ -1,28 +1,30 @@
 """Who was predicted for in a window of time: each customer once, by the latest prediction."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
 
-from evergreen.customers.identity import identities
-from evergreen.customers.schema import Schema
+from evergreen.customers.json_cells import microseconds
+from evergreen.customers.schema import Matrix, Schema
 from evergreen.errors import CorruptModelError, NotFoundError, SchemaError
+from evergreen.jobs.log_rows import CUSTOMER, LogRows, version_id
 from evergreen.models import artifact
 from evergreen.models.reference import Reference
 from evergreen.statistics.baseline import Baseline, Counts
-from evergreen.statistics.distinct import KEY, Latest, Rows
+from evergreen.statistics.distinct import Latest, Rows
 from evergreen.store import inference_log
-from evergreen.store.inference_log import Record
+from evergreen.store.decoding import Cutter
 from evergreen.store.registry import Registry
-from evergreen.store.s3 import Bucket
+from evergreen.store.s3 import Bucket, Entry
 
 MOST = 100_000
 """So many customers are looked at; beyond that a random sample of them stands for all."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
+_HOUR = inference_log.HOUR  # objects are named by the one in which their first record came
 
 
 class Population:
@@ -32,39 +34,95 @@ class Population:
     which they are read, nor on whether the window grew.
     """
 
-    def __init__(self, registry: Registry, champion: Reference, until: datetime) -> None:
+    def __init__(
+        self, registry: Registry, champion: Reference, until: datetime, starts: Sequence[datetime]
+    ) -> None:
         """Start with nobody.
 
         Args:
             registry: says what other models than the champion knew.
             champion: by whose schema customers are read.
             until: the end of the window.
+            starts: when it may begin, as `starts` lists it.
 
         """
-        self.start = until
-        self.records = 0
-        """How many predictions were made in the window."""
-        self._registry, self._champion, self._until = registry, champion, until
-        self._unread = until + inference_log.HOUR  # where the part of the log begins that was read
-        self._earlier: list[npt.NDArray[np.int64]] = []
-        self._versions: dict[str, int] = {}
-        self._known: list[npt.NDArray[np.bool_]] = []
-        features = ("features", np.float32, (len(champion.schema.features),))
-        self._dtype = np.dtype([*KEY, ("version", np.int64), ("score", np.float64), features])
-        self._latest = Latest(self._dtype, MOST)
+        self.until = until
+        self._registry, self._champion = registry, champion
+        self._starts = starts
+        self._place = 0
+        """Which of them the window has."""
+        self._within = np.zeros(len(starts), np.int64)
+        """Of the records read those within each window, but not within those before."""
+        self._versions: list[str] = []
+        self._known: dict[np.uint64, npt.NDArray[np.bool_]] = {}
+        self._cutter = Cutter(CUSTOMER)
+        self._reader = LogRows(champion.schema, until, self._note)
+        self._latest = Latest(self._reader.dtype, MOST)
 
-    def read(self, logs: Bucket, start: datetime) -> None:
-        """Let the window begin at an earlier time, and read what that adds to it."""
-        since = start - inference_log.HOUR  # objects are named by when their first record arrived
-        for records in inference_log.arrivals(logs, since, self._unread):
-            rows = self._rows(records)
-            self._latest.add(rows)
-            self._earlier.append(rows["at"])
-        self.start, self._unread = start, since
-        times = np.concatenate([np.empty(0, np.int64), *self._earlier])
-        within = times >= _microseconds(start)
-        self.records += int(within.sum())
-        self._earlier = [times[~within]]
+    def gather(self, logs: Bucket, enough: int) -> None:
+        """Read the log, and let the window grow back until there are enough customers."""
+        self._read(logs)
+        while self.customers < enough and self.grow():
+            self._read(logs)
+
+    def _read(self, logs: Bucket) -> None:
+        more = objects(logs, self.until, self._starts, self._place)
+        self.add(logs, (entry.key for entry in more))
+
+    def grow(self) -> bool:
+        """Let the window begin earlier; False where it is as large as it may be."""
+        if self._place + 1 == len(self._starts):
+            return False
+        self._place += 1
+        return True
+
+    def add(self, logs: Bucket, objects: Iterable[str]) -> None:
+        """Read objects of the log."""
+        for key, text in inference_log.texts(logs, objects):
+            for found, others in self._cutter.blocks(text):
+                for lines in found:
+                    rows, odd = self._reader.of_lines(lines)
+                    self._add(rows)
+                    others += lines.whole(odd)
+                if others:
+                    self._add(self._reader.of_records(inference_log.records(key, others)))
+
+    def to_bytes(self) -> bytes:
+        """Return what was gathered, to be put together with the rest."""
+        out = io.BytesIO()
+        np.savez_compressed(
+            out,
+            allow_pickle=False,
+            rows=self._latest.rows,
+            halvings=np.array(self._latest.halvings),
+            within=self._within,
+            versions=np.array(self._versions, dtype=np.str_),
+        )
+        return out.getvalue()
+
+    def merge(self, content: bytes) -> None:
+        """Put together with what was gathered elsewhere: by the same champion, of the same time."""
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            self._latest.add(arrays["rows"], int(arrays["halvings"]))
+            self._within += arrays["within"]
+            for version in {*map(str, arrays["versions"])}.difference(self._versions):
+                self._note(version)
+
+    def _add(self, rows: Rows) -> None:
+        self._latest.add(rows)
+        earliest = np.array([microseconds(start) for start in reversed(self._starts)])
+        after = np.searchsorted(earliest, rows["at"], side="right")
+        self._within += np.bincount(after, minlength=len(earliest) + 1)[:0:-1]
+
+    @property
+    def start(self) -> datetime:
+        """When the window begins."""
+        return self._starts[self._place]
+
+    @property
+    def records(self) -> int:
+        """How many records of predictions are in the window; one that came twice counts twice."""
+        return int(self._within[: self._place + 1].sum())
 
     @property
     def customers(self) -> int:
@@ -85,42 +143,36 @@ class Population:
     def count(self, baseline: Baseline) -> Counts:
         """Count each customer by the latest prediction, as the model knew it that made it."""
         rows = self._rows_within()
-        known = np.array(self._known, dtype=np.bool_).reshape(
-            -1, len(self._champion.schema.features)
-        )
-        own = rows["version"] == self._versions.get(self._champion.version, -1)
-        return baseline.count(rows["features"], rows["score"][own], known[rows["version"]])
+        own = rows["version"] == version_id(self._champion.version)
+        return baseline.count(rows["features"], rows["score"][own], self.known)
+
+    @property
+    def matrix(self) -> Matrix:
+        """These customers as rows, shape (customers, features), by the latest prediction each."""
+        return np.asarray(self._rows_within()["features"])
+
+    @property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """For each value of `matrix` whether the model that was asked knew the feature."""
+        versions = self._rows_within()["version"]
+        known = np.ones((len(versions), len(self._champion.schema.features)), np.bool_)
+        for version, features in self._known.items():
+            if not features.all():
+                known[versions == version] = features
+        return known
 
     def _rows_within(self) -> Rows:
         """Of whom the latest prediction is in the window: all who have any there."""
         rows = self._latest.rows
-        return rows[rows["at"] >= _microseconds(self.start)]
+        within = rows["at"] >= microseconds(self.start)
+        return rows if within.all() else rows[within]
 
-    def _rows(self, records: Sequence[Record]) -> Rows:
-        """Encode records by the champion's schema, apart from those of the future."""
-        timed = [(r, datetime.fromisoformat(r["predicted_at"])) for r in records]
-        timed = [(record, at) for record, at in timed if at <= self._until]
-        records = [record for record, _ in timed]
-        schema = self._champion.schema
-        names = {*schema.feature_names, *schema.primary_key}
-        columns = {name: [r["customer"].get(name) for r in records] for name in names}
-        rows = np.empty(len(records), dtype=self._dtype)
-        rows["identity"] = identities(schema, columns, len(records))
-        rows["at"] = [_microseconds(at) for _, at in timed]
-        rows["id"] = [str(record.get("prediction_id")) for record in records]
-        rows["version"] = [self._place(record["model_version"]) for record in records]
-        rows["score"] = [record["churn_probability"] for record in records]
-        rows["features"] = schema.encode(columns, len(records)).matrix
-        return rows
-
-    def _place(self, version: str) -> int:
-        """Number the versions, and find out what each of them knew."""
-        if version not in self._versions:
-            names = self._schema_of(version).feature_names
-            mine = self._champion.schema.feature_names
-            self._known.append(np.array([name in names for name in mine], dtype=np.bool_))
-            self._versions[version] = len(self._versions)
-        return self._versions[version]
+    def _note(self, version: str) -> None:
+        """Find out what a version knew."""
+        self._versions.append(version)
+        names = self._schema_of(version).feature_names
+        mine = self._champion.schema.feature_names
+        self._known[version_id(version)] = np.array([name in names for name in mine], np.bool_)
 
     def _schema_of(self, version: str) -> Schema:
         """Return what a version was trained with or, where it is gone, the champion's."""
@@ -131,5 +183,23 @@ class Population:
             return self._champion.schema
 
 
-def _microseconds(time: datetime) -> int:
-    return (time - _EPOCH) // _MICROSECOND
+def starts(
+    now: datetime, window: timedelta, max_window: timedelta, earliest: datetime
+) -> list[datetime]:
+    """List when a window that ends now may begin: the latest first, each but the last a day apart.
+
+    It never begins before `earliest`.
+    """
+    limit = min(now, max(earliest, now - max(window, max_window)))
+    found = [max(limit, now - window)]
+    while found[-1] > limit:
+        found.append(max(limit, found[-1] - _DAY))
+    return found
+
+
+def objects(
+    logs: Bucket, until: datetime, starts: Sequence[datetime], place: int
+) -> Iterator[Entry]:
+    """List what is read for a window that begins at one of its `starts`, and for none before."""
+    end = starts[place - 1] - _HOUR if place else until + _HOUR
+    return inference_log.listed(logs, starts[place] - _HOUR, end)

@@ -45,6 +45,7 @@ from evergreen.models import artifact, training
 from evergreen.models.artifact import Manifest
 from evergreen.models.known import Known
 from evergreen.models.reference import Reference
+from evergreen.reports.model import card
 from evergreen.settings import Thresholds
 from evergreen.store import keys, lock
 from evergreen.store.registry import Pointer, Registry
@@ -307,7 +308,8 @@ class Retraining:
             warnings=[*_not_learned(occasion.refused), *cohort.warnings],
             history={**cohort.census, "fresh": int(cohort.fresh.sum())},
         )
-        self.registry.publish(manifest, files)
+        page = card(asdict(manifest), trained.metrics, schema.document)
+        self.registry.publish(manifest, files | {artifact.CARD: page.encode()})
         status: Status = "waits" if decision.waits else "kept"
         outcome = Outcome(status, decision.reason, manifest.version)
         if decision.promoted:

@@ -3,18 +3,18 @@
 The file is streamed: memory holds a few blocks of it, however long it is.
 """
 
-import gzip
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 from evergreen.customers import files
 from evergreen.customers.files import Kind
 from evergreen.customers.layout import HEAD, Layout
 from evergreen.errors import InputError, OutOfTimeError, TableError
+from evergreen.jobs import campaigns
 from evergreen.jobs.call_list import CallList
 from evergreen.jobs.claim import Claim
 from evergreen.jobs.filed import Filed
@@ -66,8 +66,8 @@ class Scoring:
             try:
                 with (
                     self.data.read(upload.key, upload.version) as body,
-                    _writer(folder / "answered", kind) as answered,
-                    _writer(folder / "rejected", kind) as rejected,
+                    files.writer(folder / "answered", kind) as answered,
+                    files.writer(folder / "rejected", kind) as rejected,
                     (folder / "called").open("wb") as called,
                 ):
                     results = Results(answered, rejected, records.add, called)
@@ -85,9 +85,11 @@ class Scoring:
                         in_time=in_time,
                     )
                 records.ship(self.logs)
+                if calls:
+                    campaigns.keep(self.logs, calls, upload.id, claim.predicted_at)
             except InputError as error:
                 summary = replace(summary, status="refused", error=str(error))
-                with _writer(folder / "rejected", kind) as rejected:
+                with files.writer(folder / "rejected", kind) as rejected:
                     rejected.write(refusal(str(error), json_lines=kind.json))
             self._publish(upload, kind, folder, summary)
         return summary
@@ -101,7 +103,9 @@ class Scoring:
             ("rejected", keys.rejected(upload.key), kind, unread),
             ("called", keys.call_list(upload.key), plain, summary.calls > 0),
         ):
-            upload.publish_file(self.data, key, folder / name, _type(of), wanted=wanted)
+            upload.publish_file(
+                self.data, key, folder / name, files.content_type(of), wanted=wanted
+            )
         upload.publish_text(self.data, keys.score_summary(upload.key), summary.to_bytes())
 
 
@@ -166,16 +170,3 @@ def score(
 
 def _in_time(seconds_left: Callable[[], float]) -> Callable[[], bool]:
     return lambda: seconds_left() > MARGIN
-
-
-def _writer(file: Path, kind: Kind) -> IO[bytes]:
-    """Open a result, which is compressed as the upload was."""
-    if kind.gzipped:
-        return cast(IO[bytes], gzip.open(file, "wb", compresslevel=1))
-    return file.open("wb")
-
-
-def _type(kind: Kind) -> str:
-    if kind.gzipped:
-        return "application/gzip"
-    return "application/x-ndjson" if kind.json else "text/csv"

@@ -6,9 +6,11 @@ forest.npz     the same trees as tables, for many customers at a time
 model.joblib   the fitted scikit-learn pipeline, for people and for retraining
 golden.npz     rows with the probabilities that scikit-learn gave them
 baseline.npz   the recent customers, and answers to them, as drift compares with them
+sample.npz     some of those customers as rows, without keys, for what is seen in rows only
 metrics.json   threshold, candidates tried, held-out metrics, permutation importance
 customers.npz  which customers it learned from and which were held out, as hashes
 manifest.json  sha256 of each, where they come from, and what the gate decided
+card.html      all of that for people; nobody is answered by it, so no hash vouches for it
 """
 
 import hashlib
@@ -26,8 +28,10 @@ FOREST = "forest.npz"
 PIPELINE = "model.joblib"
 GOLDEN = "golden.npz"
 BASELINE = "baseline.npz"
+SAMPLE = "sample.npz"
 METRICS = "metrics.json"
 CUSTOMERS = "customers.npz"
+CARD = "card.html"
 
 ONNX_INPUT, ONNX_OUTPUT = "customers", "probabilities"
 """The graph's names: float32 customers (rows, features) → float32 (rows, 2), stays and leaves."""

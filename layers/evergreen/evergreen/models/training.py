@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from evergreen.customers.features import UNSEEN
 from evergreen.customers.schema import Matrix, Schema
 from evergreen.errors import InputError, ParityError
-from evergreen.models import artifact, typical
+from evergreen.models import artifact, reference_sample, typical
 from evergreen.models.answers import rounded
 from evergreen.models.candidates import FOLDS, candidates
 from evergreen.models.export import to_forest, to_onnx
@@ -26,7 +26,7 @@ from evergreen.models.golden import Golden
 from evergreen.models.graph import Graph
 from evergreen.models.learning import learn
 from evergreen.models.pipelines import SEED, fit, probabilities, rivals
-from evergreen.statistics import evaluation
+from evergreen.statistics import evaluation, performance
 from evergreen.statistics.baseline import Baseline
 from evergreen.statistics.comparison import losses, sample
 from evergreen.statistics.profit import profit
@@ -36,6 +36,7 @@ MIN_ROWS = 200
 MIN_OUTCOMES = 20
 """The fewest of them that must have churned, and that must have stayed."""
 
+_SURE = 10  # of the rarer outcome: with fewer, nobody knows how sure a metric is
 _SAME = 1e-6  # so far two forms of one model may be apart; a customer on another branch is more
 _MIN_SCORES = 50
 _GOLDEN_ROWS = 64
@@ -132,6 +133,7 @@ def _train(schema: Schema, labelled: Labelled) -> Trained:
         **model.told,
         "typical": typical.stored(usual),
         "held_out": judge(scores),
+        "held_out_intervals": _intervals(outcomes[judged], scores[judged]),
         "calibration": {
             **model.calibration.as_dict(),
             "ece_by_chance": evaluation.calibration_error_by_chance(scores[judged]),
@@ -151,6 +153,16 @@ def _train(schema: Schema, labelled: Labelled) -> Trained:
     if not judged.all():
         metrics["held_out_all"] = evaluation.metrics(outcomes, scores, threshold)
     return Trained(pipeline, onnx, forest, golden, scores, metrics)
+
+
+def _intervals(
+    churned: npt.NDArray[np.bool_], scores: npt.NDArray[np.float64]
+) -> dict[str, Any] | None:
+    """How sure the held-out metrics are; None where too few tell."""
+    if _rarer(churned) < _SURE:
+        return None
+    found = performance.measure(churned, scores)
+    return {name: value for name, value in found.items() if isinstance(value, dict)}
 
 
 def version_files(
@@ -176,12 +188,9 @@ def version_files(
     scored = labelled.recent[labelled.held_out]
     if scored.sum() < _MIN_SCORES:
         scored = np.ones_like(scored)
-    baseline = Baseline.of(
-        schema.feature_names,
-        schema.categorical.tolist(),
-        labelled.matrix[labelled.recent],
-        trained.scores[scored],
-    )
+    reference = labelled.matrix[labelled.recent]
+    kinds = schema.categorical.tolist()
+    baseline = Baseline.of(schema.feature_names, kinds, reference, trained.scores[scored])
     golden = Golden(
         trained.golden.matrix[:_GOLDEN_ROWS], trained.golden.probabilities[:_GOLDEN_ROWS]
     )
@@ -192,6 +201,7 @@ def version_files(
         artifact.PIPELINE: pickled.getvalue(),
         artifact.GOLDEN: golden.to_bytes(),
         artifact.BASELINE: baseline.to_bytes(),
+        artifact.SAMPLE: reference_sample.to_bytes(reference_sample.of(reference)),
         artifact.METRICS: json.dumps(trained.metrics, indent=2).encode(),
         **more,
     }

@@ -113,6 +113,16 @@ def read(bucket: Bucket, window: timedelta, now: datetime) -> Iterator[list[Reco
 def arrivals(bucket: Bucket, since: datetime, until: datetime) -> Iterator[list[Record]]:
     """Read what is in the objects of some hours, each as one list.
 
+    What is no record (a delivery cut short, a foreign object) is passed over. Arguments as of
+    `listed`.
+    """
+    for key, text in texts(bucket, (entry.key for entry in listed(bucket, since, until))):
+        yield records(key, text.splitlines())
+
+
+def listed(bucket: Bucket, since: datetime, until: datetime) -> Iterator[Entry]:
+    """List the objects of some hours.
+
     Firehose names an object by the hour in which the first of its records arrived. Others in it
     may have come in the next hour, and any may have been predicted earlier.
 
@@ -121,38 +131,43 @@ def arrivals(bucket: Bucket, since: datetime, until: datetime) -> Iterator[list[
         since: within the first of these hours.
         until: within the hour after the last one.
 
-    What is no record (a delivery cut short, a foreign object) is passed over.
-
     """
     since, until = since.astimezone(UTC), until.astimezone(UTC)
     first, end = keys.inference_hour(since), keys.inference_hour(until)
+    for day in range((until.date() - since.date()).days + 1):
+        for entry in bucket.list(keys.inference_day(since + timedelta(days=day))):
+            if first <= entry.key < end:
+                yield entry
 
-    def get(entry: Entry) -> bytes:
-        return bucket.get(entry.key)[0]
+
+def texts(bucket: Bucket, objects: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Read objects by their keys: each with what it says, which is nothing if it can't be read."""
+
+    def get(key: str) -> bytes:
+        return bucket.get(key)[0]
 
     with ThreadPoolExecutor(_PREFETCH) as pool:  # S3's latency, not ours, is what it costs
-        for day in range((until.date() - since.date()).days + 1):
-            listed = bucket.list(keys.inference_day(since + timedelta(days=day)))
-            wanted = (entry for entry in listed if first <= entry.key < end)
-            for entries in batched(wanted, _PREFETCH, strict=False):
-                for entry, content in zip(entries, pool.map(get, entries), strict=True):
-                    yield [*_parse(entry.key, content)]
+        for some in batched(objects, _PREFETCH, strict=False):
+            for key, content in zip(some, pool.map(get, some), strict=True):
+                yield key, _text(key, content)
 
 
-def _parse(key: str, content: bytes) -> Iterator[Record]:
-    for line in _text(key, content).splitlines():
+def records(key: str, lines: Iterable[bytes]) -> list[Record]:
+    """Read lines of an object; those that are no records are passed over."""
+    found = []
+    for line in lines:
         try:
             record = orjson.loads(line)
         except orjson.JSONDecodeError:
             record = None
         if _is_record(record):
-            yield record
+            found.append(record)
         else:
             logger.warning("passed over %d bytes of %s that are no record", len(line), key)
+    return found
 
 
 def _text(key: str, content: bytes) -> bytes:
-    """Return what an object says, compressed or not; nothing where it can't be read."""
     if not content.startswith(_GZIP):
         return content
     try:

@@ -14,6 +14,8 @@ SCORING = "scoring/"
 WAITING = "waiting/"
 EXPLAINED = "rejected/training/"
 REASON = ".reason.txt"
+OUTCOMES = "outcomes/"
+"""Where files of outcomes are uploaded; in the log bucket, where all outcomes are kept."""
 
 # model bucket
 MODELS = "models/"
@@ -27,8 +29,20 @@ FAILED = "waiting/failed.json"
 
 # log bucket
 INFERENCE = "inference/"
+INDEX = "index/"
+CAMPAIGNS = "campaigns/"
+PERFORMANCE = "performance/latest.json"
+"""How good the model really is, as it was last measured."""
+PERFORMANCE_LOCK = "performance/lock.json"
+LEARNED = "performance/learned.npz"
+"""Which outcomes are in files of labelled customers already."""
 DRIFT = "drift/"
+DRIFT_LATEST = "drift/latest.json"
+DRIFT_LATEST_PAGE = "drift/latest.html"
+DRIFT_HISTORY = "drift/history.json"
+"""The checks of the last days, in short."""
 
+_REJECTED_OUTCOMES = "rejected/outcomes/"
 _CALL_LIST = ".call-list"
 _CALLED = re.compile(rf"{re.escape(_CALL_LIST)}((?:\.scored)*\.(?:csv|jsonl))\Z")
 _LONGEST = 1_024  # bytes of a key
@@ -71,6 +85,16 @@ def filed_records(at: datetime, upload: str, number: str) -> str:
     return f"{inference_hour(at)}scored-{upload}-{number}.jsonl.gz"
 
 
+def replayed(hour: datetime) -> str:
+    """The prefix of the records of one hour (UTC) that Firehose had not taken at first."""
+    return f"{inference_hour(hour)}replayed-"
+
+
+def replayed_records(hour: datetime, name: str) -> str:
+    """The key of some of those; the same records have the same name."""
+    return f"{replayed(hour)}{name}.jsonl.gz"
+
+
 def inference_day(day: datetime) -> str:
     """The prefix of all hours of one day (UTC)."""
     return f"{INFERENCE}{day:%Y/%m/%d}/"
@@ -78,7 +102,59 @@ def inference_day(day: datetime) -> str:
 
 def drift_report(checked_at: datetime) -> str:
     """The key of a drift report; the same check, repeated, writes the same key."""
-    return f"{DRIFT}{checked_at:%Y/%m/%d/%Y%m%dT%H%M%SZ}.json"
+    return f"{_drift_check(checked_at)}.json"
+
+
+def drift_page(checked_at: datetime) -> str:
+    """The key of the page that shows a drift report."""
+    return f"{_drift_check(checked_at)}.html"
+
+
+def drift_counts(checked_at: datetime) -> str:
+    """The key of what was counted for a drift report."""
+    return f"{_drift_check(checked_at)}.npz"
+
+
+def outcomes_day(received: datetime) -> str:
+    """The prefix of the outcomes that were received on one day (UTC)."""
+    return f"{OUTCOMES}{received:%Y/%m/%d}/"
+
+
+def outcomes(received_at: datetime, name: str) -> str:
+    """The key of outcomes that were received together.
+
+    Args:
+        received_at: when that was; the day is in the key.
+        name: tells them from all others of the day, and is the same for the same outcomes.
+
+    """
+    return f"{outcomes_day(received_at)}{name}.jsonl.gz"
+
+
+def predictions_index(day: datetime) -> str:
+    """The key of the predictions of one day (UTC) in short, which outcomes are joined with."""
+    return f"{INDEX}{day:%Y/%m/%d}.npz"
+
+
+def campaign_day(day: datetime) -> str:
+    """The prefix of the call lists of one day (UTC)."""
+    return f"{CAMPAIGNS}{day:%Y/%m/%d}/"
+
+
+def campaign(at: datetime, upload: str) -> str:
+    """The key of who was on a call list, to be contacted or as the control group.
+
+    Args:
+        at: the time of its predictions.
+        upload: the id of the upload that it was made from.
+
+    """
+    return f"{campaign_day(at)}{upload}.jsonl.gz"
+
+
+def learned_outcomes(at: datetime) -> str:
+    """The key of a file of labelled customers made of predictions and their outcomes."""
+    return f"{TRAINING}outcomes-{at:%Y%m%dT%H%M%SZ}.jsonl.gz"
 
 
 def scored(incoming: str) -> str:
@@ -92,7 +168,7 @@ def scored(incoming: str) -> str:
 
 def rejected(incoming: str) -> str:
     """Where the rows of an uploaded file go that can't be scored, each with its reason."""
-    return _result("rejected", incoming)
+    return _within_limits("rejected/", _apart(incoming), "")
 
 
 def score_summary(incoming: str) -> str:
@@ -115,13 +191,22 @@ def call_list(incoming: str) -> str:
 
 
 def explained(upload: str) -> str:
-    """Where it says why a file under incoming/ or training/ can't be read at all."""
+    """Where it says why a file can't be read at all, wherever it was uploaded."""
     if upload.startswith(TRAINING):
         return _within_limits(EXPLAINED, upload.removeprefix(TRAINING), REASON)
-    rest = upload.removeprefix(INCOMING)
-    # what is uploaded as incoming/training/... must not be taken for labelled history
-    within = upload if rest.startswith((INCOMING, TRAINING)) else rest
-    return _within_limits("rejected/", within, REASON)
+    if upload.startswith(OUTCOMES):
+        return _within_limits(_REJECTED_OUTCOMES, upload.removeprefix(OUTCOMES), REASON)
+    return _within_limits("rejected/", _apart(upload), REASON)
+
+
+def outcomes_summary(upload: str) -> str:
+    """What became of an uploaded file of outcomes; named as `score_summary` is."""
+    return _within_limits("received/", _stem(upload).removeprefix(OUTCOMES), ".summary.json")
+
+
+def outcomes_rejected(upload: str) -> str:
+    """Where the rows of an uploaded file of outcomes go that can't be taken, with the reasons."""
+    return _within_limits(_REJECTED_OUTCOMES, upload.removeprefix(OUTCOMES), "")
 
 
 def score_job(upload: str) -> str:
@@ -157,6 +242,16 @@ def score_job_document(job: str) -> str:
 def score_piece(job: str, kind: str, part: int | str) -> str:
     """The key of what became of one part."""
     return f"{job}{kind}/{part}"
+
+
+def _drift_check(checked_at: datetime) -> str:
+    return f"{DRIFT}{checked_at:%Y/%m/%d/%Y%m%dT%H%M%SZ}"
+
+
+def _apart(incoming: str) -> str:
+    """Name what is uploaded as `incoming/training/…` apart from what is as `training/…`."""
+    name = incoming.removeprefix(INCOMING)
+    return incoming if name.startswith((INCOMING, TRAINING, OUTCOMES)) else name
 
 
 def _stem(incoming: str) -> str:

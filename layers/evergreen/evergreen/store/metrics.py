@@ -11,7 +11,7 @@ from typing import Literal
 
 import orjson
 
-Service = Literal["predict", "score", "drift", "retrain"]
+Service = Literal["predict", "score", "drift", "measure", "retrain"]
 Unit = Literal["Count", "Milliseconds", "None"]
 
 NAMESPACE = "Evergreen"
@@ -29,6 +29,15 @@ UNITS: dict[Service, dict[str, Unit]] = {
         "Customers": "Count",  # distinct ones, in the window
         "DriftedShare": "None",
         "PredictedChurn": "None",  # the customers' mean probability
+    },
+    "measure": {
+        "OutcomesMatched": "Count",  # that tell of a prediction, of those of the last months
+        "OutcomesUnmatched": "Count",
+        "MeasuredRocAuc": "None",  # all of the champion's latest week of which it is known
+        "MeasuredLogLoss": "None",
+        "EstimatedRocAuc": "None",
+        "EstimatedLogLoss": "None",
+        "Decayed": "Count",  # 1 where the champion has become worse, else 0
     },
     "retrain": {
         "Trainings": "Count",

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from evergreen.errors import ConflictError, NotFoundError
 
-FAULTS = (BotoCoreError, ClientError)
+FAULTS = (BotoCoreError, Boto3Error, ClientError)
 """What any call of AWS may raise."""
 
 

@@ -26,6 +26,8 @@ from evergreen.models.artifact import Artifact, Manifest
 from evergreen.store import keys
 from evergreen.store.s3 import Bucket
 
+_KINDS = {"json": "application/json", "html": "text/html; charset=utf-8"}
+
 MoveKind = Literal["promotion", "rollback"]
 
 logger = logging.getLogger(__name__)
@@ -175,12 +177,15 @@ class Registry:
                         yield version
 
     def publish(self, manifest: Manifest, files: Mapping[str, bytes]) -> None:
-        """Write a version, its manifest last; raises ConflictError where it is complete already."""
+        """Write a version, its manifest last; raises ConflictError where it is complete already.
+
+        Files that the manifest does not name are for people.
+        """
         complete = keys.model_file(manifest.version, keys.MANIFEST)
         if any(self.bucket.list(complete)):
             raise ConflictError(f"{manifest.version} is published, and versions never change")
         for name, content in files.items():
-            kind = "application/json" if name.endswith(".json") else "application/octet-stream"
+            kind = _KINDS.get(name.rpartition(".")[2], "application/octet-stream")
             self.bucket.put(keys.model_file(manifest.version, name), content, kind)
         self.bucket.create(complete, manifest.to_bytes())
 

@@ -149,13 +149,42 @@ class Bucket:
         """
         return self._put_if(key, content, None)
 
+    def put_once(self, key: str, content: bytes, content_type: str) -> bool:
+        """Write an object unless there is one under this key; return whether there was none.
+
+        That takes no right to read. Raises ConflictError where somebody writes it just now.
+        """
+        try:
+            self._put(key, content, content_type, **_condition(None))
+        except ConflictError as error:
+            if isinstance(error.__cause__, ClientError) and status(error.__cause__) == 412:
+                return False
+            raise
+        return True
+
     def replace(self, key: str, content: bytes, etag: str) -> str:
         """Write over an object that must still have this ETag; raises ConflictError."""
         return self._put_if(key, content, etag)
 
-    def upload(self, key: str, file: Path, content_type: str) -> None:
-        """Write an object from a file, in parts where it is large."""
-        self.s3.upload_file(str(file), self.name, key, ExtraArgs={"ContentType": content_type})
+    def upload(
+        self,
+        key: str,
+        file: Path,
+        content_type: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write an object from a file, in parts where it is large.
+
+        Args:
+            key: of the object.
+            file: its content.
+            content_type: of the content.
+            metadata: what to put beside it, see `Head`.
+
+        """
+        more = {"ContentType": content_type, "Metadata": dict(metadata or {})}
+        self.s3.upload_file(str(file), self.name, key, ExtraArgs=more)
 
     def upload_if(self, key: str, file: Path, content_type: str, etag: str | None) -> str:
         """Write an object from a file unless somebody was faster, in parts where it is large.

@@ -1,0 +1,259 @@
+"""Cells of JSON lines → numbers, without making an object of every value.
+
+A cell is what stands between two texts of a line's shape (see `store.decoding`). Plain numbers and
+times are computed for a whole column at once, and what a text stands for that occurs again is
+looked up among those that were read before; all else is read by orjson, one by one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from evergreen.customers.careful import Places
+from evergreen.customers.cells import plain_numbers
+
+Words = npt.NDArray[np.uint64]
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+MARGIN = b"\0" * 256
+"""What stands behind the last cell, so that whole words can be read from its start."""
+
+_REMEMBERED = 4_096  # texts of a column, …
+_LONGEST = 32  # … and their bytes
+_U = np.uint64
+_SPREAD = _U(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Values of one member: the texts `data[starts[r]:ends[r]]`."""
+
+    data: bytes
+    """It ends with a margin."""
+    starts: Places
+    ends: Places
+    quoted: bool = True
+    """Whether they are strings; else they may be numbers, true, false, null, or wrong."""
+
+    @classmethod
+    def of(cls, texts: Sequence[bytes]) -> Self:
+        """Put texts together."""
+        ends = np.cumsum([0, *map(len, texts)])
+        return cls(b"".join([*texts, MARGIN]), ends[:-1], ends[1:])
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def some(self, rows: Places) -> "Cells":
+        """Return the cells of some rows."""
+        return Cells(self.data, self.starts[rows], self.ends[rows], quoted=self.quoted)
+
+    def texts(self, rows: Places) -> list[bytes]:
+        """Return some of the texts."""
+        starts, ends = self.starts[rows].tolist(), self.ends[rows].tolist()
+        return [self.data[a:b] for a, b in zip(starts, ends, strict=True)]
+
+    def values(self, rows: Places) -> list[Any]:
+        """Return some of the values, as orjson reads them; an empty list for what is none."""
+        texts = self.texts(rows)
+        return [text.decode() for text in texts] if self.quoted else [*map(bare, texts)]
+
+    def fixed(self, size: int, rows: Places | slice = slice(None)) -> npt.NDArray[np.uint8]:
+        """Return so many bytes from each start on, shape (rows, size)."""
+        found = at(self.data, size)[self.starts[rows]]
+        return found.view(np.uint8).reshape(-1, size)
+
+
+def bare(text: bytes) -> Any:
+    """Return the value that a text is as JSON, or an empty list, which is nobody's value."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return []
+
+
+def numbers(cells: Cells, decimal: str = ".") -> tuple[Floats, Mask]:
+    """Read plain numbers, and say which of the cells are such; see `plain_numbers`.
+
+    Of what is not in quotes they are what Python's float makes of the number that orjson reads.
+    """
+    data, starts, ends = cells.data, cells.starts, cells.ends
+    values, plain = plain_numbers(data, starts, ends, decimal)
+    if not cells.quoted:
+        content = np.frombuffer(data, np.uint8)
+        plain &= content[starts] != ord("-")  # there is a negative zero
+        plain &= content[ends - 1] != ord(".")
+        zero = content[starts] == ord("0")  # may not stand before another digit
+        plain &= ~zero | (ends - starts == 1) | (content[starts + 1] == ord("."))
+    return values, plain
+
+
+class Known:
+    """The numbers that texts of a column stand for, of which there are few."""
+
+    def __init__(self, read: Callable[[Cells, Places], Sequence[float]]) -> None:
+        """Start without any; `read` gives the numbers of some cells."""
+        self._read = read
+        self._texts: dict[bytes, float] = {}
+        self._by_tail = False
+        """Whether texts have the same beginning and size, so that their ends tell them apart."""
+        self._arrange()
+
+    def __call__(self, cells: Cells) -> Floats:
+        """Return one number for each cell."""
+        words, sizes = words_of(cells.data), cells.ends - cells.starts
+        first, keys = self._keys_of(words, cells.starts, cells.ends, sizes)
+        places = np.searchsorted(self._keys, keys)
+        seen = (self._first[places] == first) & (self._sizes[places] == sizes)
+        if self._longest > 8:
+            long = np.flatnonzero(seen & (sizes > 8))
+            own, starts, ends = places[long], cells.starts[long], cells.ends[long]
+            alike = words[ends - 8] == self._tail[own]
+            for column, offset in enumerate(range(8, self._longest - 8, 8)):
+                more = ends - starts > offset + 8
+                alike &= ~more | (words[starts + offset] == self._within[column][own])
+            seen[long] = alike
+        values = self._values[places]
+        new = np.flatnonzero(~seen)
+        if len(new):
+            values[new] = self._learn(cells, new)
+        return values
+
+    def _keys_of(
+        self, words: Words, starts: Places, ends: Places, sizes: Places
+    ) -> tuple[Words, Words]:
+        """The first eight bytes of each text, and what it is looked up by."""
+        first = words[starts] << (64 - 8 * np.minimum(sizes, 8)).astype(_U)
+        if not self._by_tail:
+            return first, first ^ sizes.astype(_U) * _SPREAD
+        tail = np.where(sizes > 8, words[np.maximum(ends - 8, 0)], _U(0))
+        return first, first ^ (tail + sizes.astype(_U)) * _SPREAD
+
+    def _learn(self, cells: Cells, rows: Places) -> list[float]:
+        texts = cells.texts(rows)
+        once = dict(zip(texts, rows.tolist(), strict=True))
+        told = dict(zip(once, self._read(cells, np.array([*once.values()])), strict=True))
+        fitting = {t: value for t, value in told.items() if len(t) <= _LONGEST}
+        if fitting and len(self._texts) + len(fitting) <= _REMEMBERED:
+            self._texts |= fitting
+            self._arrange()
+        return [told[text] for text in texts]
+
+    def _arrange(self) -> None:
+        """Order the texts by their keys; behind them stands one that is none."""
+        self._longest = max(map(len, self._texts), default=0)
+        cells = Cells.of([*self._texts])
+        words, sizes = words_of(cells.data), cells.ends - cells.starts
+        first, keys = self._keys_of(words, cells.starts, cells.ends, sizes)
+        if not self._by_tail and len(np.unique(keys)) < len(keys):
+            self._by_tail = True
+            first, keys = self._keys_of(words, cells.starts, cells.ends, sizes)
+        order = np.argsort(keys)
+        starts, ends, none = cells.starts[order], cells.ends[order], np.zeros(1, _U)
+        self._keys = keys[order]
+        self._first = np.concatenate([first[order], none])
+        self._sizes = np.concatenate([sizes[order], [-1]])
+        self._tail = np.concatenate([words[np.maximum(ends - 8, 0)], none])
+        self._within = [
+            np.concatenate([words[starts + offset], none])
+            for offset in range(8, self._longest - 8, 8)
+        ]
+        self._values = np.array([*self._texts.values(), np.nan])[[*order, len(order)]]
+
+
+def words_of(data: bytes) -> Words:
+    """Return the eight bytes from each place on, as one little-endian number."""
+    return np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
+
+
+def at(data: bytes, size: int) -> npt.NDArray[np.void]:
+    """Return so many bytes from each place on."""
+    return np.ndarray((len(data) - size + 1,), f"V{size}", data, strides=(1,))
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_PATTERN = np.frombuffer(b"0000-00-00T00:00:00.000000+00:00", np.uint8)
+_DIGITS = np.flatnonzero(_PATTERN[:26] == _PATTERN[0])
+_SIGNS = np.setdiff1d(np.arange(32), _DIGITS)  # and the zone
+_YEAR_1 = -62_135_596_800_000_000
+_UUID = np.frombuffer(b"00000000-0000-0000-0000-000000000000", np.uint8)
+_DASHES, _HEX = (np.flatnonzero(ord(sign) == _UUID) for sign in "-0")
+_NIBBLES = np.full(256, 255, np.uint8)
+_NIBBLES[[*b"0123456789abcdef"]] = range(16)
+
+
+def microseconds(time: datetime) -> int:
+    """Return a time as microseconds since 1970."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def times(cells: Cells) -> tuple[npt.NDArray[np.int64], Mask]:
+    """Read ISO times that state their zone: microseconds since 1970, and which cells are such."""
+    found = np.zeros(len(cells), np.int64)
+    read = cells.ends - cells.starts == len(_PATTERN)
+    rows = np.flatnonzero(read)
+    if len(rows):
+        signs = cells.fixed(len(_PATTERN), rows)
+        usual = (signs[:, _DIGITS] - _PATTERN[0] < 10).all(axis=1)
+        usual &= (signs[:, _SIGNS] == _PATTERN[_SIGNS]).all(axis=1)
+        rows, signs = rows[usual], signs[usual]
+        try:
+            stamps = np.ascontiguousarray(signs[:, :26]).view("S26").astype("M8[us]")
+            found[rows] = stamps.astype(np.int64)[:, 0]
+        except ValueError:  # there is no such day or hour among them
+            rows = rows[:0]
+        read[:] = False
+        read[rows] = found[rows] >= _YEAR_1
+    others = np.flatnonzero(~read)
+    if len(others):
+        texts = cells.texts(others)
+        told = {text: _time(text) for text in set(texts)}
+        read[others] = [told[text] is not None for text in texts]
+        found[others] = [told[text] or 0 for text in texts]
+    return found, read
+
+
+def _time(text: bytes) -> int | None:
+    try:
+        time = datetime.fromisoformat(text.decode())
+        return microseconds(time) if time.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def ids(cells: Cells) -> Words:
+    """Return each text as two numbers, shape (cells, 2), which tell it from others.
+
+    Those of UUIDs are in the order of the texts.
+    """
+    found = np.zeros((len(cells), 2), np.uint64)
+    found[:, 1] = hashed(cells)
+    rows = np.flatnonzero(cells.ends - cells.starts == len(_UUID))
+    if len(rows):
+        signs = cells.fixed(len(_UUID), rows)
+        nibbles = _NIBBLES[signs[:, _HEX]]
+        usual = (nibbles < 16).all(axis=1) & (signs[:, _DASHES] == ord("-")).all(axis=1)
+        digits = np.ascontiguousarray(nibbles[:, ::2] << 4 | nibbles[:, 1::2]).view(">u8")
+        found[rows[usual]] = digits[usual]
+    return found
+
+
+def hashed(cells: Cells) -> Words:
+    """Hash texts, the same way in every process; not against those who look for collisions."""
+    words, rest = words_of(cells.data), cells.ends - cells.starts
+    hashes, places = rest.astype(_U), cells.starts
+    rows = np.flatnonzero(rest > 0)
+    while len(rows):
+        shift = (64 - 8 * np.minimum(rest[rows], 8)).astype(_U)
+        mixed = (hashes[rows] ^ words[places[rows]] << shift) * _SPREAD
+        hashes[rows] = mixed ^ mixed >> _U(29)
+        rest, places = rest - 8, places + 8
+        rows = rows[rest[rows] > 0]
+    return hashes
