@@ -20,6 +20,21 @@ FAILURES = {"FailureQueue": {"sqs:SendMessage"}}
 WRITE = {"s3:GetObject", "s3:PutObject"}
 ABORT, DELETE = {"s3:AbortMultipartUpload"}, {"s3:DeleteObject"}
 
+
+def _machine(name: str, function: str, parts: str) -> dict[str, set[str]]:
+    """What a state machine may do that has a function work in parts."""
+    arn = f"${{AWS::StackName}}-{name}"
+    watched = {"states:DescribeExecution", "states:StopExecution"}
+    return {
+        f"lambda:function:${{{function}}}*": {"lambda:InvokeFunction"},
+        "sqs:${FailureQueue.QueueName}": {"sqs:SendMessage*"},
+        parts: {"s3:GetObject"},
+        f"states:stateMachine:{arn}": {"states:StartExecution"},
+        f"states:execution:{arn}:*": watched,
+        f"states:execution:{arn}/*": watched,
+    }
+
+
 ALLOWED: dict[str, dict[str, set[str]]] = {
     "PredictFunctionRole": MODELS
     | {
@@ -51,6 +66,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "LogBucket/inference/*": {"s3:GetObject"},
         "LogBucket/performance/latest.json": {"s3:GetObject"},
         "LogBucket/drift/*": WRITE,
+        "states:stateMachine:${AWS::StackName}-drift": {"states:StartExecution"},
     },
     "MeasureFunctionRole": MODELS
     | EVENTS
@@ -82,18 +98,8 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
             for folder in ("models", "promotions", "set-aside", "waiting", "locks")
         },
     },
-    "ScoreMachineRole": {
-        "lambda:function:${ScoreFunction}*": {"lambda:InvokeFunction"},
-        "sqs:${FailureQueue.QueueName}": {"sqs:SendMessage*"},
-        "DataBucket/scoring/*": {"s3:GetObject"},
-        "states:stateMachine:${AWS::StackName}-score": {"states:StartExecution"},
-        "states:execution:${AWS::StackName}-score:*": {
-            *("states:DescribeExecution", "states:StopExecution")
-        },
-        "states:execution:${AWS::StackName}-score/*": {
-            *("states:DescribeExecution", "states:StopExecution")
-        },
-    },
+    "ScoreMachineRole": _machine("score", "ScoreFunction", "DataBucket/scoring/*"),
+    "DriftMachineRole": _machine("drift", "DriftFunction", "LogBucket/drift/work/*"),
     "DeploymentRole": {},
     "InferenceStreamRole": {
         "LogBucket": {"s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"},
@@ -110,6 +116,7 @@ LISTED = {
     "evergreen-inference": "InferenceStream",
     "default": "events:event-bus/default",
     "evergreen-score": "states:stateMachine:${AWS::StackName}-score",
+    "evergreen-drift": "states:stateMachine:${AWS::StackName}-drift",
 }
 """What the table calls the buckets, the stream, the bus and the machine of a stack `evergreen`."""
 

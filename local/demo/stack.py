@@ -132,8 +132,8 @@ def outputs(emulator: Emulator) -> Outputs:
 
 def _sources() -> str:
     """Fingerprint what a build depends on."""
-    names = ("template.yaml", "samconfig.toml", "infra/monitoring.yaml", "infra/score.asl.json")
-    files = [ROOT / name for name in names]
+    files = [ROOT / "template.yaml", ROOT / "samconfig.toml", ROOT / "infra/monitoring.yaml"]
+    files += sorted(ROOT.glob("infra/*.asl.json"))
     for folder in ("functions", "layers"):
         files += [p for p in sorted((ROOT / folder).rglob("*")) if p.suffix in _BUILT_FROM]
     stats = [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files]

@@ -20,7 +20,7 @@ CONTENTS = {
         "CodeUri",
     ),
     **dict.fromkeys(("EvergreenLayer", "ServingLayer", "TrainingLayer"), "ContentUri"),
-    "ScoreMachine": "DefinitionUri",
+    **dict.fromkeys(("ScoreMachine", "DriftMachine"), "DefinitionUri"),
 }
 """The property of each part that `sam deploy` fills in with where it has put the content."""
 

@@ -23,7 +23,7 @@ from botocore.client import BaseClient
 
 from evergreen.customers.schema import Schema
 from evergreen.customers.table import Table
-from evergreen.jobs import outcomes
+from evergreen.jobs import outcomes, replaying
 from evergreen.jobs.cohort import Cohort
 from evergreen.jobs.gate import Gate
 from evergreen.jobs.history import History
@@ -53,6 +53,7 @@ SETTINGS = {
     "EVERGREEN_LOG_BUCKET": "evergreen-logs",
     "EVERGREEN_LOG_STREAM": "evergreen-inference",
     "EVERGREEN_MODEL_REFRESH_SECONDS": "0",
+    "EVERGREEN_OUTCOME_HORIZON_DAYS": "0.5",
     "EVERGREEN_SCORE_MACHINE": "arn:aws:states:us-east-1:123456789012:stateMachine:evergreen-score",
     "EVERGREEN_SCORE_PART_MEGABYTES": "0.0042",
 }
@@ -154,6 +155,7 @@ def world(
     monkeypatch.setattr(boto3, "client", lambda service, **_: client(service))
     monkeypatch.setattr(ranges, "SMALLEST_PART", 1_000)
     monkeypatch.setattr(outcomes, "PART", 3)
+    monkeypatch.setattr(replaying, "TOGETHER", 3)
     data, models, logs = (Bucket(boto3.client("s3"), name) for name in buckets)
     functions = Functions(monkeypatch)
     registry = Registry(models)

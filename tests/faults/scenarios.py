@@ -4,7 +4,7 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, cast
@@ -14,9 +14,13 @@ import pandas as pd
 
 from evergreen.customers.schema import Schema
 from evergreen.errors import InputError
+from evergreen.jobs.accepting import accept
 from evergreen.jobs.history import Sources
 from evergreen.jobs.prediction import predict, records
+from evergreen.jobs.replaying import replay
+from evergreen.jobs.scoring import Scoring
 from evergreen.jobs.stewardship import Stewardship
+from evergreen.jobs.uploads import Uploads
 from evergreen.models import artifact
 from evergreen.models.artifact import Artifact, Manifest, version_name
 from evergreen.models.model import Model
@@ -28,11 +32,13 @@ from local.demo.source import to_json
 from local.demo.stack import ROOT
 
 from .injection import Faults
-from .memory import Memory
+from .memory import Memory, Stored
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 """When the sample events happen."""
 LONG_AGO = NOW - timedelta(days=30)
+HOUR = timedelta(hours=1)
+EARLIER = NOW - 6 * HOUR
 
 UPLOAD = "incoming/customers.csv"
 OUTCOMES = "outcomes/may.csv"
@@ -265,6 +271,107 @@ def _taken(world: World, _: Any) -> Any:
     return told, world.memory.contents("evergreen-logs", keys.OUTCOMES)
 
 
+def _observed(world: World) -> None:
+    """Predict by file, with a call list, and by API; let outcomes come, of which most surprise."""
+    valued = _valued(world, control=0.3)
+    valued.promote("20260101T000000Z-00000001")
+    world.data.put(keys.TRAINING_SCHEMA, valued.version.files[artifact.SCHEMA])
+    model = world.registry.champion(Model.load)
+    table = world.frame.drop(columns="churned").head(60)
+    world.data.put(UPLOAD, table.to_csv(index=False).encode())
+    scoring = Scoring(world.data, world.logs)
+    scored = Uploads(world.data, lambda: model, lambda: EARLIER, scoring, None)
+    summary = scored.score(UPLOAD, lambda: 900.0)
+    assert summary
+    assert summary.call_list
+    given = to_json(world.frame.drop(columns="churned")[60:240], model.schema)
+    made = records(model.schema, predict(model, given), given)
+    for number, record in enumerate(made):
+        told_apart = {"prediction_id": f"01890a5d-ac96-774b-bcce-{number:012x}"}
+        record |= told_apart | {"predicted_at": EARLIER.isoformat()}
+    world.logs.put(f"{keys.inference_hour(EARLIER)}part-0", b"\n".join(map(orjson.dumps, made)))
+    usual = sorted(each["churn_probability"] for each in made)[len(made) // 2]
+    told: list[dict[str, Any]] = [
+        {"prediction_id": each["prediction_id"], "churned": each["churn_probability"] < usual}
+        for each in made
+    ]
+    called = [(str(who), n % 3 > 0) for n, who in enumerate(table["customer_id"])]
+    told += [{"key": {"customer_id": who}, "churned": churned} for who, churned in called[9:]]
+    accept(world.logs, model.schema, told, NOW - HOUR, "request")
+    rows = "".join(f"{who},{'yes' if churned else 'no'}\n" for who, churned in called[:9])
+    content = f"customer_id,churned\n{rows}".encode()
+    put = Stored(content, "text/csv", modified=NOW - HOUR)
+    world.memory.buckets["evergreen-data"][OUTCOMES] = (put,)
+    assert _take_in(world)["accepted"] == 9
+
+
+def _measure(world: World) -> Any:
+    """Measure as asked for again with the same event; of what is noted as told nobody is told."""
+    return _measure_at(world, NOW)
+
+
+def _measure_next(world: World) -> Any:
+    """Measure and, where that failed for good, again when the schedule says so."""
+    return _measure_at(world, NOW + HOUR if world.faults.struck else NOW)
+
+
+def _measure_at(world: World, time: datetime) -> Any:
+    noted, told = _performance(world).get("announced"), len(world.memory.events)
+    answer = world.invoke("measure", event("schedule") | {"time": time.isoformat()})
+    if noted:
+        assert len(world.memory.events) == told, "it is told again"
+    return answer
+
+
+def _performance(world: World) -> dict[str, Any]:
+    stored = world.memory.contents("evergreen-logs", keys.PERFORMANCE)
+    return cast(dict[str, Any], orjson.loads(stored.get(keys.PERFORMANCE, b"{}")))
+
+
+def _decay_was_seen(answer: Any) -> bool:
+    counts = answer["outcomes"]["matched"], answer["learned"]["written"]
+    return bool(answer["decay"]["seen"] and counts == (240, 240))
+
+
+def _measured(world: World, _: Any) -> Any:
+    kept = world.memory.contents("evergreen-logs", "performance/")
+    del kept[keys.PERFORMANCE_LOCK]
+    files = world.memory.contents("evergreen-data", keys.TRAINING)
+    return kept, world.memory.contents("evergreen-logs", keys.INDEX), files, world.told()
+
+
+def _measured_in_effect(world: World, _: Any) -> Any:
+    """What is known, whenever that was found; rows that are the same count once in a training."""
+    performance = {**_performance(world), "measured_at": None}
+    learned = world.memory.contents("evergreen-logs", keys.LEARNED)
+    files = world.memory.contents("evergreen-data", f"{keys.TRAINING}outcomes-").values()
+    rows = {line for each in files for line in gzip.decompress(each).splitlines()}
+    return performance, learned, rows, world.told()
+
+
+# ------------------------------------------------------------ what Firehose did not take
+
+
+def _replay(world: World) -> Any:
+    """Put ten records of two hours into the log, as a person does who looks at four."""
+    given = to_json(world.frame.head(10), world.schema)
+    times = [NOW - n % 2 * HOUR for n in range(10)]
+    made = [
+        {**record, "prediction_id": f"p{n}", "predicted_at": at.isoformat()}
+        for n, (at, record) in enumerate(
+            zip(times, records(world.schema, predict(world.model, given), given), strict=True)
+        )
+    ]
+
+    def find(since: datetime, until: datetime) -> Iterator[str]:
+        # a line is written down a little after the prediction
+        for at, record in zip(times, made, strict=True):
+            if since <= at + timedelta(minutes=57) < until:
+                yield json.dumps(record)
+
+    return replay(world.logs, find, NOW - 2 * HOUR, NOW + 2 * HOUR)
+
+
 # ------------------------------------------------------------ uploads
 
 
@@ -278,10 +385,11 @@ def _upload(world: World, rows: int, *, spoilt: bool = True) -> None:
     world.data.put(UPLOAD, table.to_csv(index=False).encode())
 
 
-def _valued(world: World) -> World:
+def _valued(world: World, control: float = 0) -> World:
     """Let the version's schema state what customers are worth, so that there are call lists."""
     document = json.loads(world.version.files[artifact.SCHEMA])
     document["target"] |= {"value": {"worth": 200, "offer": 10, "contact": 1, "acceptance": 0.3}}
+    document["target"] |= {"call_list": {"control": control}} if control else {}
     files = {**world.version.files, artifact.SCHEMA: json.dumps(document).encode()}
     hashes = {name: artifact.sha256(content) for name, content in files.items()}
     return replace(world, version=Artifact(replace(world.version.manifest, files=hashes), files))
@@ -505,6 +613,20 @@ SCENARIOS = {
         result=_taken,
         normally=lambda answer: (answer["accepted"], answer["rejected"]) == (7, 1),
     ),
+    "measure": Scenario(
+        by="measure",
+        prepare=_observed,
+        act=_measure,
+        result=_measured,
+        normally=_decay_was_seen,
+    ),
+    "measure when it is time again": Scenario(
+        by="measure",
+        prepare=_observed,
+        act=_measure_next,
+        result=_measured_in_effect,
+        normally=_decay_was_seen,
+    ),
     "score an upload": Scenario(
         by="score",
         prepare=lambda world: _upload(world, 40),
@@ -600,5 +722,12 @@ SCENARIOS = {
         ),
         result=_decided,
         normally=_was_done,
+    ),
+    "replay what was not taken": Scenario(
+        by=A_PERSON,
+        prepare=_one_version,
+        act=_replay,
+        result=lambda world, _: _records(world),
+        normally=lambda told: (told.written, len(told.objects)) == (10, 4),
     ),
 }

@@ -177,7 +177,7 @@ def counting(registry: Registry, logs: Bucket) -> Callable[..., Counting]:
 
 def run(counting: Counting) -> tuple[Check, int, int]:
     """Do what the machine does; return also how many rounds and parts there were."""
-    assert counting.begin(NOW)
+    assert counting.check(NOW) is None
     machine: Any = counting.machine
     ((_, values),) = machine.started
     number, parts = 0, 0
@@ -232,17 +232,17 @@ def test_a_window_of_few_customers_grows_round_by_round(
 def test_what_one_function_can_read_is_left_to_it(
     logs: Bucket, lines: list[bytes], counting: Callable[..., Counting]
 ) -> None:
-    assert not counting(1).begin(NOW)  # nothing is there
+    assert counting(1).check(NOW)  # nothing is there
     ship(logs, lines, HOUR, 3)
     size = sum(entry.size for entry in logs.list(keys.INFERENCE))
-    assert not counting(size).begin(NOW)
+    assert counting(size).check(NOW)
     assert not list(logs.list(keys.DRIFT))
-    assert counting(size - 1).begin(NOW)
+    assert counting(size - 1).check(NOW) is None
     for entry in [*logs.list(keys.INFERENCE), *logs.list(keys.DRIFT)]:
         logs.delete(entry.key)
     ship(logs, lines, 3 * DAY, 3)  # which it comes to only if the window grows
-    assert not counting(size // 8 + 1).begin(NOW)
-    assert counting(size // 9).begin(NOW)
+    assert counting(size // 8 + 1).check(NOW)
+    assert counting(size // 9).check(NOW) is None
 
 
 @pytest.mark.usefixtures("promoted")
@@ -251,10 +251,10 @@ def test_an_event_that_comes_twice_begins_one_job(
 ) -> None:
     ship(logs, lines, HOUR, 3)
     one = counting(1_000)
-    assert one.begin(NOW)
+    assert one.check(NOW) is None
     before = {entry.key: entry.etag for entry in logs.list(keys.DRIFT)}
     ship(logs, lines, timedelta(), 2)
-    assert one.begin(NOW)
+    assert one.check(NOW) is None
     assert {entry.key: entry.etag for entry in logs.list(keys.DRIFT)} == before
     machine: Any = one.machine
     assert machine.started == [
@@ -271,7 +271,7 @@ def test_all_parts_compare_with_the_champion_of_the_beginning(
 ) -> None:
     ship(logs, lines, HOUR, 3)
     one = counting(1_000)
-    assert one.begin(NOW)
+    assert one.check(NOW) is None
     later = replace(registry, clock=lambda: NOW)
     later.promote(promoted.version, seen=promoted, reason="again")
     each = Round("drift/work/20260102T033000Z/")

@@ -31,7 +31,7 @@ DIMENSIONS = {  # what AWS publishes those metrics under, and what of ours is me
     },
     "AWS/Firehose": {"DeliveryStreamName": {"InferenceStream"}},
     "AWS/SQS": {"QueueName": {"FailureQueue"}},
-    "AWS/States": {"StateMachineArn": {"ScoreMachine"}},
+    "AWS/States": {"StateMachineArn": {"ScoreMachine", "DriftMachine"}},
 }
 
 

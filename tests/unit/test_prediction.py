@@ -4,7 +4,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
 
 from evergreen.customers.schema import Schema
 from evergreen.errors import InvalidRows

@@ -67,6 +67,8 @@ class Settings:
             ),
             drift_window=timedelta(hours=_number(environ, "DRIFT_WINDOW_HOURS", 24)),
             drift_max_window=timedelta(hours=_number(environ, "DRIFT_MAX_WINDOW_HOURS", 336)),
+            drift_part_bytes=int(_number(environ, "DRIFT_PART_MEGABYTES", 1_000) * 1_000_000),
+            drift_machine=environ.get("EVERGREEN_DRIFT_MACHINE", ""),
             retrain_cooldown=timedelta(hours=_number(environ, "RETRAIN_COOLDOWN_HOURS", 6)),
             outcome_horizon=timedelta(days=_number(environ, "OUTCOME_HORIZON_DAYS", 90, high=3650)),
             score_part_bytes=int(_number(environ, "SCORE_PART_MEGABYTES", 128) * 1_000_000),

@@ -2,6 +2,8 @@
 
 import json as text
 from collections.abc import Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from evergreen.cli import output
@@ -12,7 +14,8 @@ from evergreen.store import keys
 
 app = commands()
 
-METRICS = ("roc_auc", "log_loss", "brier", "ece")
+METRICS = ("roc_auc", "log_loss")
+COLUMNS = ("week", "customers", "labelled", *METRICS)
 
 
 @app.command("performance", epilog=example("performance", "performance --json"))
@@ -32,13 +35,18 @@ def performance(stack: Stack = "evergreen", json: Json = False) -> None:
             " and measured within a day"
         )
         return
-    rows = [row(week) for week in found["weeks"]]
-    columns = ["week", "version", "customers", "labelled", *METRICS, "churn", "expected AUC"]
-    console.print(output.table(rows, columns) if rows else "no predictions yet")
+    for version, weeks in groupby(found["weeks"], itemgetter("model_version")):
+        told = list(weeks)
+        expected = told[0].get("expected") or {}
+        title = ", ".join([version, *(f"{n} {v:.3f} expected" for n, v in expected.items() if v)])
+        console.print(output.table([*map(row, told)], COLUMNS, title.replace("_", " ")))
+    if not found["weeks"]:
+        line("no predictions yet")
     for campaign in found.get("campaigns", ()):
         effect = campaign["effect"]
+        known = f"effect {ranged(effect)}" if effect else "nothing to compare yet"
         line(
-            f"campaign {campaign['upload']}: effect {ranged(effect)},"
+            f"campaign {campaign['upload']}: {known},"
             f" {campaign['contacted']:,} contacted, {campaign['control']:,} not"
         )
     outcomes = found["outcomes"]
@@ -61,15 +69,8 @@ def read(found: Deployment) -> Any:
 def row(week: Mapping[str, Any]) -> dict[str, Any]:
     """Return a week as a row of a table: what was measured or, in brackets, is estimated."""
     measured, estimated = week.get("measured") or {}, week.get("estimated") or {}
-    told = {
-        "week": week["week"],
-        "version": week["model_version"],
-        "customers": week["customers"],
-        "labelled": week["labelled"],
-        "churn": _either(measured.get("churn_rate"), estimated.get("churn_rate")),
-        "expected AUC": (week.get("expected") or {}).get("roc_auc"),
-    }
-    return told | {n: _either(measured.get(n), estimated.get(n)) for n in METRICS}
+    counts = {name: week[name] for name in ("week", "customers", "labelled")}
+    return counts | {n: _either(measured.get(n), estimated.get(n)) for n in METRICS}
 
 
 def ranged(value: Mapping[str, float] | float) -> str:
@@ -81,5 +82,5 @@ def ranged(value: Mapping[str, float] | float) -> str:
 
 def _either(measured: Any, estimated: Any) -> str | None:
     if measured is not None:
-        return ranged(measured)
+        return ranged(measured).replace(" to ", "–")  # noqa: RUF001, which is no minus here
     return None if estimated is None else f"[{estimated:.3f}]"

@@ -8,7 +8,7 @@ looked up among those that were read before; all else is read by orjson, one by 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,8 @@ _REMEMBERED = 4_096  # texts of a column, …
 _LONGEST = 32  # … and their bytes
 _U = np.uint64
 _SPREAD = _U(0x9E3779B97F4A7C15)
+_FACTORS = np.random.default_rng(0).integers(1, 2**63, 16, _U) * _U(2) + _U(1)
+_SHIFT: Words = np.array([64 - 8 * n for n in range(9)], _U)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,77 +96,113 @@ def numbers(cells: Cells, decimal: str = ".") -> tuple[Floats, Mask]:
     return values, plain
 
 
-class Known:
-    """The numbers that texts of a column stand for, of which there are few."""
+class Column(NamedTuple):
+    """Cells of one member of many lines, and who reads them."""
 
-    def __init__(self, read: Callable[[Cells, Places], Sequence[float]]) -> None:
-        """Start without any; `read` gives the numbers of some cells."""
-        self._read = read
-        self._texts: dict[bytes, float] = {}
-        self._by_tail = False
-        """Whether texts have the same beginning and size, so that their ends tell them apart."""
+    name: str
+    cells: Cells
+    read: Callable[[Sequence[Any]], Sequence[float]]
+    """Makes numbers of values."""
+
+
+class Known:
+    """The numbers that texts of columns stand for, of which there are few in each.
+
+    A table finds most texts, by their first eight bytes and their sizes, all columns at once. Where
+    two fall on the same place of it, the second is looked up as Python does, one by one.
+    """
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._texts: dict[tuple[str, bool], dict[bytes, float]] = {}
+        """Of each name, in quotes or not."""
+        self._numbers: dict[tuple[str, bool], int] = {}
         self._arrange()
 
-    def __call__(self, cells: Cells) -> Floats:
-        """Return one number for each cell."""
-        words, sizes = words_of(cells.data), cells.ends - cells.starts
-        first, keys = self._keys_of(words, cells.starts, cells.ends, sizes)
-        places = np.searchsorted(self._keys, keys)
-        seen = (self._first[places] == first) & (self._sizes[places] == sizes)
+    def __call__(self, columns: Sequence[Column]) -> Floats:
+        """Return the numbers of columns of the same lines, shape (columns, lines)."""
+        words = words_of(columns[0].cells.data)
+        starts = np.stack([column.cells.starts for column in columns])
+        ends = np.stack([column.cells.ends for column in columns])
+        sizes = ends - starts
+        first = words[starts] << _SHIFT[np.minimum(sizes, 8)]
+        tags = sizes + np.array([[self._tag(column)] for column in columns])
+        places = self._table[self._slots(first, tags)]
+        seen = (self._first[places] == first) & (self._tags[places] == tags)
         if self._longest > 8:
-            long = np.flatnonzero(seen & (sizes > 8))
-            own, starts, ends = places[long], cells.starts[long], cells.ends[long]
+            long = np.nonzero(seen & (sizes > 8))
+            own, starts, ends = places[long], starts[long], ends[long]
             alike = words[ends - 8] == self._tail[own]
-            for column, offset in enumerate(range(8, self._longest - 8, 8)):
+            for within, offset in zip(self._within, range(8, self._longest, 8), strict=False):
                 more = ends - starts > offset + 8
-                alike &= ~more | (words[starts + offset] == self._within[column][own])
+                alike &= ~more | (words[starts + offset] == within[own])
             seen[long] = alike
         values = self._values[places]
-        new = np.flatnonzero(~seen)
-        if len(new):
-            values[new] = self._learn(cells, new)
+        if not seen.all():
+            before = self._count
+            for column, some, own in zip(columns, seen, values, strict=True):
+                new = np.flatnonzero(~some)
+                if len(new):
+                    own[new] = self._learn(column, new)
+            if self._count > before:
+                self._arrange()
         return values
 
-    def _keys_of(
-        self, words: Words, starts: Places, ends: Places, sizes: Places
-    ) -> tuple[Words, Words]:
-        """The first eight bytes of each text, and what it is looked up by."""
-        first = words[starts] << (64 - 8 * np.minimum(sizes, 8)).astype(_U)
-        if not self._by_tail:
-            return first, first ^ sizes.astype(_U) * _SPREAD
-        tail = np.where(sizes > 8, words[np.maximum(ends - 8, 0)], _U(0))
-        return first, first ^ (tail + sizes.astype(_U)) * _SPREAD
+    def _tag(self, column: Column) -> int:
+        """What is added to the sizes of a column's texts to tell them from those of others."""
+        key = column.name, column.cells.quoted
+        if key not in self._texts:
+            self._texts[key] = {}
+            self._numbers[key] = len(self._numbers) << 32
+        return self._numbers[key]
 
-    def _learn(self, cells: Cells, rows: Places) -> list[float]:
-        texts = cells.texts(rows)
-        once = dict(zip(texts, rows.tolist(), strict=True))
-        told = dict(zip(once, self._read(cells, np.array([*once.values()])), strict=True))
+    @property
+    def _count(self) -> int:
+        return sum(map(len, self._texts.values()))
+
+    def _learn(self, column: Column, rows: Places) -> list[float]:
+        known = self._texts[column.name, column.cells.quoted]
+        texts = column.cells.texts(rows)
+        once = {t: row for t, row in zip(texts, rows.tolist(), strict=True) if t not in known}
+        values = column.cells.values(np.array([*once.values()], np.intp))
+        told = dict(zip(once, column.read(values), strict=True)) if once else {}
+        found = [told[text] if text in told else known[text] for text in texts]
         fitting = {t: value for t, value in told.items() if len(t) <= _LONGEST}
-        if fitting and len(self._texts) + len(fitting) <= _REMEMBERED:
-            self._texts |= fitting
-            self._arrange()
-        return [told[text] for text in texts]
+        if len(known) + len(fitting) <= _REMEMBERED:
+            known |= fitting
+        return found
 
     def _arrange(self) -> None:
-        """Order the texts by their keys; behind them stands one that is none."""
-        self._longest = max(map(len, self._texts), default=0)
-        cells = Cells.of([*self._texts])
-        words, sizes = words_of(cells.data), cells.ends - cells.starts
-        first, keys = self._keys_of(words, cells.starts, cells.ends, sizes)
-        if not self._by_tail and len(np.unique(keys)) < len(keys):
-            self._by_tail = True
-            first, keys = self._keys_of(words, cells.starts, cells.ends, sizes)
-        order = np.argsort(keys)
-        starts, ends, none = cells.starts[order], cells.ends[order], np.zeros(1, _U)
-        self._keys = keys[order]
-        self._first = np.concatenate([first[order], none])
-        self._sizes = np.concatenate([sizes[order], [-1]])
+        """Lay the texts out as arrays, and behind them one that is none."""
+        texts = [text for known in self._texts.values() for text in known]
+        values = [value for known in self._texts.values() for value in known.values()]
+        owners = np.repeat(np.arange(len(self._texts)), [*map(len, self._texts.values())])
+        self._longest = max(map(len, texts), default=0)
+        cells, none = Cells.of(texts), np.zeros(1, _U)
+        words, starts, ends = words_of(cells.data), cells.starts, cells.ends
+        sizes = ends - starts
+        first = words[starts] << _SHIFT[np.minimum(sizes, 8)]
+        tags = sizes + (owners << 32)
+        self._first = np.concatenate([first, none])
+        self._tags = np.concatenate([tags, [-1]])
         self._tail = np.concatenate([words[np.maximum(ends - 8, 0)], none])
         self._within = [
             np.concatenate([words[starts + offset], none])
             for offset in range(8, self._longest - 8, 8)
         ]
-        self._values = np.array([*self._texts.values(), np.nan])[[*order, len(order)]]
+        self._values = np.array([*values, np.nan])
+        bits = min(6 + len(texts).bit_length(), 16)  # far more places than texts
+        self._shift = _U(64 - bits)
+        for self._factor in _FACTORS:
+            slots = self._slots(first, tags)
+            if len(np.unique(slots)) == len(slots):
+                break
+        self._table = np.full(1 << bits, len(texts), np.intp)
+        self._table[slots] = np.arange(len(texts))
+
+    def _slots(self, first: Words, tags: Places) -> Words:
+        """Where in the table each text stands."""
+        return (first ^ tags.view(_U) * _SPREAD) * self._factor >> self._shift
 
 
 def words_of(data: bytes) -> Words:

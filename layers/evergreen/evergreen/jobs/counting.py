@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from evergreen.errors import ConflictError, NotFoundError
-from evergreen.jobs.monitoring import Check, concluded, reference
+from evergreen.jobs.monitoring import Check, check, concluded, reference
 from evergreen.jobs.population import Population, objects, starts
 from evergreen.models.reference import Reference
 from evergreen.settings import Thresholds
@@ -70,13 +70,14 @@ class Counting:
     thresholds: Thresholds
     window: timedelta
     max_window: timedelta
-    machine: Machine
-    """Calls `part` for each part of a round and then `merge`, until there is no further round."""
+    machine: Machine | None
+    """Calls `part` for each part of a round and then `merge`, until there is no further round.
+    Without one, everything is read here."""
     part_bytes: int
     """A larger log is shared out, in parts of this size."""
 
-    def begin(self, now: datetime) -> bool:
-        """Set the machine going; False where one function can read the log.
+    def check(self, now: datetime) -> Check | None:
+        """Check the log, or set the machine going where one function can't read it; None then.
 
         A check that is repeated changes nothing.
 
@@ -85,18 +86,23 @@ class Counting:
             CorruptModelError: no version's files are what was published.
 
         """
-        pointer = self.registry.pointer()
-        took_office = datetime.fromisoformat(pointer.move.moved_at)
-        job = Job(now, starts(now, self.window, self.max_window, took_office), pointer)
-        if not self._too_large(job):
-            return False
-        name = f"{now:%Y%m%dT%H%M%SZ}"
-        first = Round(f"{keys.DRIFT}work/{name}/")
+        if self.machine:
+            pointer = self.registry.pointer()
+            took_office = datetime.fromisoformat(pointer.move.moved_at)
+            begins = starts(now, self.window, self.max_window, took_office)
+            job = Job(now, begins, pointer)
+            if self._too_large(job):
+                self._begin(job, self.machine)
+                return None
+        return check(self.registry, self.logs, self.thresholds, self.window, self.max_window, now)
+
+    def _begin(self, job: Job, machine: Machine) -> None:
+        name = f"{job.now:%Y%m%dT%H%M%SZ}"
+        first = Round(f"{keys.DRIFT_WORK}{name}/")
         with suppress(ConflictError):  # an event that came twice: the first job stands
             self.logs.create(f"{first.prefix}job.json", job.to_bytes())
         self._share_out(self._job(first), first)
-        self.machine.start(name, {"job": first.prefix, "round": 0})
-        return True
+        machine.start(name, {"job": first.prefix, "round": 0})
 
     def part(self, of: Round, number: int) -> None:
         """Count one part of a round."""

@@ -14,6 +14,7 @@ from evergreen.customers.features import Categorical
 from evergreen.customers.identity import identities, identities_of_cells, quick
 from evergreen.customers.json_cells import (
     Cells,
+    Column,
     Floats,
     Known,
     Mask,
@@ -53,7 +54,7 @@ class LogRows:
         self._schema, self._until, self._seen = schema, until, seen
         features = ("features", np.float32, (len(schema.features),))
         self.dtype = np.dtype([*KEY, ("version", np.uint64), ("score", np.float64), features])
-        self._known: dict[tuple[str, bool], Known] = {}
+        self._known = Known()
         self._versions: list[np.uint64] = []
         self._low = np.array([[feature.low] for feature in schema.features])
         self._high = np.array([[feature.high] for feature in schema.features])
@@ -84,7 +85,7 @@ class LogRows:
         if [cells.quoted for cells in needed] != [True, True, True, False]:
             return np.empty(0, self.dtype), np.arange(len(lines))
         names, moments, versions, scores = needed
-        codes, score, fit = self._values(lines, scores)
+        codes, score, version, fit = self._values(lines, scores, versions)
         at, timed = times(moments)
         fit &= timed
         odd = np.flatnonzero(~fit)
@@ -93,7 +94,6 @@ class LogRows:
         keys = {
             name: lines.cells(inner[name]) for name in self._schema.primary_key if name in inner
         }
-        version = self._reader(_VERSION, versions, self._numbered)(versions)
         rows = np.empty(len(lines), dtype=self.dtype)
         rows["identity"] = identities_of_cells(self._schema, keys, codes)
         rows["at"], rows["id"], rows["score"] = at, ids(names), score
@@ -101,35 +101,41 @@ class LogRows:
         rows["features"] = codes.T
         return rows if fit.all() else rows[fit], odd
 
-    def _values(self, lines: Lines, scores: Cells) -> tuple[Floats, Floats, Mask]:
-        """Read the features, shape (features, lines), and the scores.
+    def _values(
+        self, lines: Lines, scores: Cells, versions: Cells
+    ) -> tuple[Floats, Floats, Floats, Mask]:
+        """Read the features, shape (features, lines), the scores and the versions.
 
         Also say which lines fit: those of which all is JSON and the schema takes every value.
         """
         features, inner, rows = self._schema.features, lines.shape.inner, len(lines)
         codes, score = np.full((len(features), rows), np.nan), np.empty(rows)
-        columns = [_Column(scores, self._reader(_SCORE, scores, _scores), score)]
-        for feature, own in zip(features, codes, strict=True):
+        plain = [_Numbers(Column(_SCORE, scores, _scores), score)]
+        levels, places = [Column(_VERSION, versions, self._numbered)], []
+        for place, feature in enumerate(features):
             if feature.name in inner:
                 cells = lines.cells(inner[feature.name])
-                known = self._reader(f".{feature.name}", cells, feature.codes)
+                column = Column(f".{feature.name}", cells, feature.codes)
                 if isinstance(feature, Categorical):
-                    own[:] = known(cells)
+                    levels.append(column)
+                    places.append(place)
                 else:
                     decimal = feature.format.decimal if cells.quoted else "."
-                    columns.append(_Column(cells, known, own, tuple(feature.absent), decimal))
+                    plain.append(_Numbers(column, codes[place], tuple(feature.absent), decimal))
         others = self._others(lines)
         checked = np.empty((len(others), rows))
-        columns += [
-            _Column(cells, self._reader("", cells, _any), own)
+        plain += [
+            _Numbers(Column("", cells, _any), own)
             for cells, own in zip(others, checked, strict=True)
         ]
-        _read_numbers(columns)
+        version, *found = self._known(levels)
+        codes[places] = found
+        self._read_numbers(plain)
         fits = (codes >= self._low) & (codes <= self._high) | np.isnan(codes) & self._optional
         whole = codes[self._whole]
         fits[self._whole] &= (whole == np.rint(whole)) | np.isnan(whole)
         valid = ~np.isnan(score) & ~np.isnan(checked).any(axis=0)
-        return codes, score, valid & fits.all(axis=0)
+        return codes, score, version, valid & fits.all(axis=0)
 
     def _others(self, lines: Lines) -> list[Cells]:
         """The cells that nobody else reads and that may be no JSON, as they are no strings."""
@@ -140,14 +146,26 @@ class LogRows:
         quoted = enumerate(shape.quoted)
         return [lines.cells(i) for i, inside in quoted if not inside and i not in read]
 
-    def _reader(
-        self, name: str, cells: Cells, read: Callable[[Sequence[object]], Sequence[float]]
-    ) -> Known:
-        """Return what knows the texts of a column, in quotes or not."""
-        known = self._known.get((name, cells.quoted))
-        if known is None:
-            known = self._known[name, cells.quoted] = Known(lambda c, rows: read(c.values(rows)))
-        return known
+    def _read_numbers(self, columns: Sequence["_Numbers"]) -> None:
+        """Read all columns that are written alike together."""
+        alike: dict[tuple[bool, str], list[_Numbers]] = {}
+        for column in columns:
+            alike.setdefault((column.of.cells.quoted, column.decimal), []).append(column)
+        for (quoted, decimal), some in alike.items():
+            starts = np.concatenate([column.of.cells.starts for column in some])
+            ends = np.concatenate([column.of.cells.ends for column in some])
+            data, shape = some[0].of.cells.data, (len(some), -1)
+            values, plain = numbers(Cells(data, starts, ends, quoted=quoted), decimal)
+            for column, own, fine in zip(
+                some, values.reshape(shape), plain.reshape(shape), strict=True
+            ):
+                if column.absent:
+                    fine &= ~np.isin(own, column.absent)
+                column.into[:] = own
+                others = np.flatnonzero(~fine)
+                if len(others):
+                    cells = column.of.cells.some(others)
+                    column.into[others] = self._known([column.of._replace(cells=cells)])[0]
 
     def _numbered(self, versions: Sequence[object]) -> list[float]:
         return [float(self._version(str(version))) for version in versions]
@@ -161,37 +179,14 @@ class LogRows:
         return self._versions.index(found)
 
 
-class _Column(NamedTuple):
-    """Cells most of which are plain numbers."""
+class _Numbers(NamedTuple):
+    """A column most of which are plain numbers."""
 
-    cells: Cells
-    known: Known
-    """Reads the others, …"""
+    of: Column
     into: Floats
     absent: tuple[float, ...] = ()
-    """… and these numbers, which stand for none."""
+    """These numbers stand for none."""
     decimal: str = "."
-
-
-def _read_numbers(columns: Sequence[_Column]) -> None:
-    """Read all columns that are written alike together."""
-    alike: dict[tuple[bool, str], list[_Column]] = {}
-    for column in columns:
-        alike.setdefault((column.cells.quoted, column.decimal), []).append(column)
-    for (quoted, decimal), some in alike.items():
-        starts = np.concatenate([column.cells.starts for column in some])
-        ends = np.concatenate([column.cells.ends for column in some])
-        values, plain = numbers(Cells(some[0].cells.data, starts, ends, quoted=quoted), decimal)
-        shape = (len(some), -1)
-        for column, own, fine in zip(
-            some, values.reshape(shape), plain.reshape(shape), strict=True
-        ):
-            if column.absent:
-                fine &= ~np.isin(own, column.absent)
-            column.into[:] = own
-            others = np.flatnonzero(~fine)
-            if len(others):
-                column.into[others] = column.known(column.cells.some(others))
 
 
 def _scores(values: Sequence[object]) -> list[float]:

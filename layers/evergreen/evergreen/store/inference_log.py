@@ -171,10 +171,24 @@ def _text(key: str, content: bytes) -> bytes:
     if not content.startswith(_GZIP):
         return content
     try:
-        return gzip.decompress(content)
+        return _gunzipped(content)
     except (OSError, EOFError, zlib.error) as error:
         logger.warning("passed over %s: %s", key, error)
         return b""
+
+
+def _gunzipped(content: bytes) -> bytes:
+    """Decompress an object; what is one member, as most are, in one step.
+
+    It ends with the size of what was compressed last, and nothing is compressed to less than a
+    thousandth.
+    """
+    size = int.from_bytes(content[-4:], "little")
+    if content.find(_GZIP + b"\x08", 1) < 0 and size < 1_032 * len(content):
+        text = zlib.decompress(content, zlib.MAX_WBITS | 16, size)
+        if len(text) == size:
+            return text
+    return gzip.decompress(content)
 
 
 def _is_record(record: Any) -> bool:

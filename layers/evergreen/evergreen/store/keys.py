@@ -39,6 +39,8 @@ LEARNED = "performance/learned.npz"
 DRIFT = "drift/"
 DRIFT_LATEST = "drift/latest.json"
 DRIFT_LATEST_PAGE = "drift/latest.html"
+DRIFT_WORK = "drift/work/"
+"""What is kept while a check is counted in parts."""
 DRIFT_HISTORY = "drift/history.json"
 """The checks of the last days, in short."""
 

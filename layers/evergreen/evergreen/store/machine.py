@@ -1,4 +1,4 @@
-"""The Step Functions state machine that scores a large upload in parts."""
+"""The Step Functions state machines that do in parts what is too large for one function."""
 
 import json
 from collections.abc import Mapping
