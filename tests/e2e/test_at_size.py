@@ -22,7 +22,7 @@ from local.demo.story import Story
 
 from .conftest import Deployed
 
-ROWS = 12_000
+ROWS = 6_500
 PART_MEGABYTES = "0.02"
 KEY = f"{keys.INCOMING}at size/customers.csv"
 BROKEN = (7, 5_000, 5_001, ROWS - 1)
@@ -128,7 +128,7 @@ def job(data: Bucket) -> str:
 
 def test_it_is_cut_into_many_parts(first: Results, data: Bucket) -> None:
     parts = table(data.get(keys.score_job_parts(job(data)))[0])
-    assert len(parts) >= 50
+    assert len(parts) >= 25
     size = data.head(KEY).size
     assert [int(part["start"]) for part in parts[1:]] == [int(part["end"]) for part in parts[:-1]]
     assert int(parts[-1]["end"]) == size

@@ -52,7 +52,7 @@ def test_a_card_tells_what_training_knows(documents: Documents) -> None:
         f"{held_out['lift_at_10_percent']:.1f} times as many",
         "The gate said: the first model.",
         "churned = yes",
-        "without intervals, as there are none on file",
+        "with 95 % intervals",
         f"learner: {metrics['learner']}",
         "logistic regression",
         "The champion at that time: none: it is the first.",
@@ -62,6 +62,12 @@ def test_a_card_tells_what_training_knows(documents: Documents) -> None:
         assert expected in said
     assert "Slice by slice" not in said
     assert "What it brings" not in said
+
+
+def test_a_card_of_a_version_without_intervals_says_so(documents: Documents) -> None:
+    manifest, metrics, schema = documents
+    said = visible(model.card(manifest, {**metrics, "held_out_intervals": None}, schema))
+    assert "without intervals, as there are none on file" in said
 
 
 def test_every_number_of_the_calibration_is_in_its_table(documents: Documents) -> None:

@@ -9,6 +9,7 @@ from evergreen.reports.frame import figure, figures, section, table
 from evergreen.reports.html import Html, element, join
 from evergreen.reports.measured import interval
 from evergreen.reports.words import count, decimal, few, percent, short
+from evergreen.statistics.campaign import wilson
 
 Document = Mapping[str, Any]
 
@@ -50,7 +51,7 @@ def calibration(found: Document) -> Html:
     bins = found["reliability"]
     marks, rows = [], []
     for one in bins:
-        low, high = _wilson(one["observed"], one["customers"])
+        low, high = wilson(one["observed"], one["customers"])
         marks.append(Mark(one["mean_predicted"], "dot", "now", one["observed"], low, high))
         within = f"{percent(one['observed'])} ({percent(low)} to {percent(high)})"
         rows.append((percent(one["mean_predicted"]), within, few(one["customers"])))
@@ -137,10 +138,3 @@ def profit(found: Document | None) -> Html | None:
             ("At break-even", here, f"with {contacted} contacted"),
         ),
     )
-
-
-def _wilson(share: float, customers: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson, 1927)."""
-    spread = 1.959964**2 / customers
-    middle, reach = share + spread / 2, (spread * (share * (1 - share) + spread / 4)) ** 0.5
-    return (middle - reach) / (1 + spread), (middle + reach) / (1 + spread)

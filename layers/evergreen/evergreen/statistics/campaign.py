@@ -24,17 +24,16 @@ def effect(left: int, contacted: int, control_left: int, control: int) -> Effect
     continuity), of Wilson's intervals for each share.
     """
     share, other = left / contacted, control_left / control
-    low, high = _wilson(left, contacted)
-    other_low, other_high = _wilson(control_left, control)
+    low, high = wilson(share, contacted)
+    other_low, other_high = wilson(other, control)
     value = share - other
     below = ((share - low) ** 2 + (other_high - other) ** 2) ** 0.5
     above = ((high - share) ** 2 + (other - other_low) ** 2) ** 0.5
     return Effect(value, value - below, value + above)
 
 
-def _wilson(left: int, all_of_them: int) -> tuple[float, float]:
-    """Return the score interval of a share (Wilson, 1927)."""
-    share, spread = left / all_of_them, _Z**2 / all_of_them
-    middle = share + spread / 2
-    reach = (spread * (share * (1 - share) + spread / 4)) ** 0.5
+def wilson(share: float, customers: int) -> tuple[float, float]:
+    """Return the 95 % score interval of a share (Wilson, 1927)."""
+    spread = _Z**2 / customers
+    middle, reach = share + spread / 2, (spread * (share * (1 - share) + spread / 4)) ** 0.5
     return (middle - reach) / (1 + spread), (middle + reach) / (1 + spread)
