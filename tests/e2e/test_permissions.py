@@ -33,6 +33,7 @@ NOT_IN_THE_STORY: Rights = {
     "DriftFunctionRole": {
         **FALLBACK,
         "ModelBucket": {"s3:ListBucket"},  # there is a champion
+        "states:stateMachine:evergreen-drift": {"states:StartExecution"},  # large logs
     },
     "RetrainFunctionRole": {
         **FALLBACK,

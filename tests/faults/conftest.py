@@ -23,7 +23,7 @@ from botocore.client import BaseClient
 
 from evergreen.customers.schema import Schema
 from evergreen.customers.table import Table
-from evergreen.jobs import outcomes, replaying
+from evergreen.jobs import monitoring, outcomes, publishing, replaying
 from evergreen.jobs.cohort import Cohort
 from evergreen.jobs.gate import Gate
 from evergreen.jobs.history import History
@@ -56,6 +56,8 @@ SETTINGS = {
     "EVERGREEN_OUTCOME_HORIZON_DAYS": "0.5",
     "EVERGREEN_SCORE_MACHINE": "arn:aws:states:us-east-1:123456789012:stateMachine:evergreen-score",
     "EVERGREEN_SCORE_PART_MEGABYTES": "0.0042",
+    "EVERGREEN_DRIFT_MACHINE": "arn:aws:states:us-east-1:123456789012:stateMachine:evergreen-drift",
+    "EVERGREEN_DRIFT_PART_MEGABYTES": "0.2",
 }
 MODULES = {path.stem for path in ROOT.glob("functions/*/*.py")}
 
@@ -86,6 +88,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         (Model, "load", lambda version: version.manifest.to_bytes()),
         (Reference, "load", lambda version: version.manifest.to_bytes()),
         (Table, "read", lambda content, name, *_, **__: (content, name)),
+        (monitoring, "joint", lambda then, now, _: (_digest(then), _digest(now))),
+        (publishing, "page", lambda *given: str(given)),
         (History, "cohort", lambda self, schema, known: (str(self.columns), _digest(known))),
         (Gate, "suspicions", lambda self, cohort: (self.champion.version, _digest(cohort))),
         (

@@ -12,7 +12,8 @@ from .test_faults import begin
 CALLS = {
     "predict": """
         firehose PutRecordBatch
-        s3 GetObject models:models/
+        s3 GetObject logs:drift/ logs:performance/ models:models/
+        s3 PutObject logs:outcomes/
     """,
     "score": """
         events PutEvents
@@ -22,17 +23,26 @@ CALLS = {
         s3 GetObject data:incoming/ data:scored/ data:scoring/ data:waiting/ models:models/
         s3 HeadObject data:incoming/ data:rejected/ data:scored/ data:scoring/
         s3 ListObjectsV2 data:waiting/
-        s3 PutObject data:rejected/ data:scored/ data:scoring/ logs:inference/
+        s3 PutObject data:rejected/ data:scored/ data:scoring/ logs:campaigns/ logs:inference/
         s3 UploadPart data:scored/
         s3 UploadPartCopy data:scored/
         stepfunctions StartExecution
     """,
     "drift": """
         events PutEvents
-        s3 GetObject logs:inference/ models:models/
+        s3 GetObject logs:drift/ logs:inference/ logs:performance/ models:models/
         s3 ListObjectsV2 logs:inference/
         s3 PutObject logs:drift/
+        stepfunctions StartExecution
     """,
+    "measure": """
+        events PutEvents
+        s3 DeleteObject logs:outcomes/
+        s3 GetObject data:outcomes/ data:received/ data:training/ logs:campaigns/ logs:index/ logs:inference/ logs:outcomes/ logs:performance/ models:models/
+        s3 HeadObject data:outcomes/ data:received/ data:rejected/
+        s3 ListObjectsV2 logs:campaigns/ logs:inference/ logs:outcomes/
+        s3 PutObject data:received/ data:rejected/ data:training/ logs:index/ logs:outcomes/ logs:performance/
+    """,  # noqa: E501
     "retrain": """
         events PutEvents
         s3 GetObject data:training/ models:locks/ models:models/ models:waiting/
@@ -41,8 +51,8 @@ CALLS = {
     """,  # noqa: E501
     "a person": """
         s3 GetObject models:models/ models:promotions/ models:set-aside/
-        s3 ListObjectsV2 models:promotions/ models:set-aside/
-        s3 PutObject models:models/ models:promotions/ models:set-aside/
+        s3 ListObjectsV2 logs:inference/ models:promotions/ models:set-aside/
+        s3 PutObject logs:inference/ models:models/ models:promotions/ models:set-aside/
     """,
 }
 """Who → its calls: service, operation, bucket:folder."""

@@ -80,14 +80,10 @@ def test_a_statement_covers_its_actions_and_folder_and_no_others() -> None:
         assert granting(role, need) is None
 
 
-def test_a_condition_on_the_prefix_holds_for_listings_of_it() -> None:
-    def listing(prefix: str) -> str | None:
-        (need,) = needs("s3", "ListObjectsV2", {"Bucket": "evergreen-logs", "Prefix": prefix})
-        return granting("DriftFunctionRole", need)
-
-    assert listing("inference/2026/")
-    assert listing("drift/") is None
+def test_a_listing_takes_a_right_on_its_bucket_as_does_to_learn_that_nothing_is_there() -> None:
+    given = {"Bucket": "evergreen-logs", "Prefix": "inference/2026/"}
+    (listing,) = needs("s3", "ListObjectsV2", given)
     gone = needs_if_not_there({"Bucket": "evergreen-logs", "Key": "inference/gone"})
-    assert granting("DriftFunctionRole", gone) is None
-    gone = needs_if_not_there({"Bucket": "evergreen-models", "Key": "models/gone"})
-    assert granting("DriftFunctionRole", gone)
+    for need in (listing, gone):
+        assert granting("DriftFunctionRole", need) == "s3:ListBucket on LogBucket"
+        assert granting("ScoreFunctionRole", need) is None

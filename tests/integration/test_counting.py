@@ -285,7 +285,7 @@ def test_all_parts_compare_with_the_champion_of_the_beginning(
 
 def test_without_a_champion_nothing_is_counted(counting: Callable[..., Counting]) -> None:
     with pytest.raises(NoModelError):
-        counting(1).begin(NOW)
+        counting(1).check(NOW)
 
 
 def test_the_machine_asks_for_what_there_is() -> None:

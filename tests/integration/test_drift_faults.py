@@ -189,7 +189,7 @@ def test_the_later_of_two_checks_that_end_at_once_is_the_latest(
     assert logs.get(keys.DRIFT_LATEST_PAGE)[0] == logs.get(keys.drift_page(latest))[0]
 
 
-@pytest.mark.parametrize("content", [b"{", b"7", b"null"])
+@pytest.mark.parametrize("content", [b"{", b"7", b"null", b'{"performance_version": 0}'])
 def test_performance_that_cannot_be_read_is_not_shown(
     found: Check, logs: Bucket, content: bytes
 ) -> None:

@@ -18,6 +18,7 @@ from evergreen.customers.schema import Schema
 from evergreen.models.artifact import Artifact
 from evergreen.store import keys, lock
 from evergreen.store.events import Events
+from evergreen.store.machine import Machine
 from evergreen.store.registry import Pointer, Registry
 from evergreen.store.s3 import Bucket
 from local.demo.customers import customers
@@ -265,6 +266,54 @@ def test_drift_is_reported_announced_and_measured(
     assert metric["Customers"] == [500]
     mean = np.random.default_rng(0).random(500).mean()  # of what `log_predictions` answered
     assert metric["PredictedChurn"] == pytest.approx([mean]) == [report["predicted_churn"]]
+
+
+class FakeMachine:
+    def __init__(self) -> None:
+        self.started: list[dict[str, Any]] = []
+
+    def start(self, name: str, values: dict[str, Any]) -> None:
+        self.started.append(values)
+
+
+def test_a_log_too_large_for_one_function_is_checked_in_parts(
+    function: Callable[[str], ModuleType],
+    logs: Bucket,
+    schema: Schema,
+    promoted: Pointer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # too few in the 24 hours before the check, which is at 03:04:05
+    for rows, seed, minutes in ((100, 3, 0), (90, 4, 60), (310, 5, 24 * 60 - 1)):
+        at, frame = AT - timedelta(minutes=minutes), customers(rows, seed=seed, shift=1.0)
+        log_predictions(logs, schema, promoted.version, frame, at)
+    machine, bus = FakeMachine(), FakeBus()
+    monkeypatch.setattr(Machine, "connect", lambda _: machine)
+    monkeypatch.setenv("EVERGREEN_DRIFT_MACHINE", "there is one")
+    monkeypatch.setenv("EVERGREEN_DRIFT_PART_MEGABYTES", "0.01")
+    handler = wired_to(function("drift"), bus).handler
+
+    def counted(job: dict[str, Any]) -> tuple[int, Any]:
+        table, _ = logs.get(f"{job['job']}{job['round']}/parts.csv")
+        _, *parts = table.decode().split()
+        for part in parts:
+            assert handler(job | {"part": part}, Context()) == {}
+        return len(parts), handler(job | {"merge": True}, Context())
+
+    assert handler(event("schedule"), Context()) == {"verdict": "counting"}
+    (job,) = machine.started
+    assert counted(job) == (3, {"verdict": "counting", "round": 1})
+    assert bus.entries == []
+    key = "drift/2026/01/02/20260102T030405Z.json"
+    said = {"verdict": "drift", "round": 1, "report": f"s3://{logs.name}/{key}"}
+    assert counted(job | {"round": 1}) == (1, said)
+    stored = json.loads(logs.get(key)[0])
+    assert (stored["verdict"], stored["customers"], stored["records"]) == ("drift", 500, 500)
+    (entry,) = bus.entries
+    assert json.loads(entry["Detail"])["report"]["key"] == key
+    (metric,) = metrics(capsys, "DriftedShare")
+    assert metric["Customers"] == [500]
 
 
 def test_no_drift_is_reported_and_not_announced(

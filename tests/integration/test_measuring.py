@@ -61,7 +61,6 @@ def test_without_a_model_there_is_nothing_to_measure(measure: Measure) -> None:
     assert measure({})["status"] == "no_model"
 
 
-@pytest.mark.usefixtures("promoted")
 def test_before_the_first_model_outcomes_are_read_by_the_schema_that_it_will_have(
     measure: Measure, data: Bucket, logs: Bucket, schema: Schema
 ) -> None:
@@ -71,6 +70,7 @@ def test_before_the_first_model_outcomes_are_read_by_the_schema_that_it_will_hav
     assert len(list(logs.list(keys.OUTCOMES))) == 1
 
 
+@pytest.mark.usefixtures("promoted")
 def test_while_another_run_is_at_it_there_is_nothing_to_do(measure: Measure, logs: Bucket) -> None:
     with lock.hold(logs, keys.PERFORMANCE_LOCK, "another", timedelta(minutes=15)):
         assert measure(SCHEDULE)["status"] == "busy"

@@ -1,6 +1,8 @@
 """Lines that are cut into columns say what orjson reads of them, whatever stands in them."""
 
+import gzip
 import json
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from random import Random
@@ -12,8 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evergreen.customers.careful import Places
-from evergreen.customers.json_cells import Cells, Known, bare, ids, times
+from evergreen.customers.json_cells import Cells, Column, Known, bare, ids, times
 from evergreen.customers.schema import Schema
 from evergreen.jobs.log_rows import CUSTOMER, LogRows
 from evergreen.store import decoding, inference_log
@@ -95,6 +96,7 @@ usual = st.fixed_dictionaries(
         ),
     }
 ).map(lambda record: dict(sorted(record.items())))
+_UUID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 tails = st.sampled_from(["", "\r", " ", "}", "\x00", "\udcff", ",", "{}"])
 
 
@@ -232,19 +234,48 @@ def test_what_is_no_json_is_nobodys_value() -> None:
 
 @given(st.lists(st.lists(st.integers(0, 5_000), max_size=60), max_size=4), st.sampled_from("ab"))
 def test_texts_that_were_seen_before_are_known(given: list[list[int]], sign: str) -> None:
-    """Also those of the same beginning, size and end."""
-    asked: list[bytes] = []
+    """Also those of the same beginning, size and end; each column has its own."""
+    asked: list[str] = []
 
-    def read(cells: Cells, rows: Places) -> list[float]:
-        asked.extend(cells.texts(rows))
-        return [float(len(text) * 1_000 + hash(text) % 1_000) for text in cells.texts(rows)]
+    def read(texts: Sequence[str]) -> list[float]:
+        asked.extend(texts)
+        return [float(len(text) * 1_000 + hash(text) % 1_000) for text in texts]
 
-    known = Known(read)
+    def reversed_(texts: Sequence[str]) -> list[float]:
+        return [-number for number in read(texts)]
+
+    known = Known()
+
+    def columns(texts: list[str]) -> list[Column]:
+        one = Cells.of([text.encode() for text in [*texts, *texts[::-1]]])
+        rows = np.arange(len(texts))
+        other = one.some(rows + len(texts))
+        return [Column("a", one.some(rows), read), Column("b", other, reversed_)]
+
     for block in given:
-        texts = [f"level-{'x' * (n % 31)}{n % 7}-{sign * (n % 11)}".encode() for n in block]
-        cells = Cells.of(texts)
-        assert known(cells).tolist() == read(cells, np.arange(len(texts)))
-    fitting = {text for text in asked if len(text) <= 16}  # told apart by beginning and end
+        texts = [f"level-{'x' * (n % 31)}{n % 7}-{sign * (n % 11)}" for n in block]
+        found = known(columns(texts))
+        assert found.tolist() == [read(texts), reversed_(texts[::-1])]
+    fitting = sorted({text for text in asked if len(text) <= 32})
     before = len(asked)
-    known(Cells.of(sorted(fitting)))
+    known(columns(fitting))
     assert len(asked) == before
+
+
+@given(st.lists(st.binary(max_size=40) | uuids.map(str.encode), max_size=20))
+def test_ids_of_uuids_are_their_numbers(given: list[bytes]) -> None:
+    changed = [t[:9] + b"g" + t[10:] for t in given] + [t[:8] + b"_" + t[9:] for t in given]
+    for text, (high, low) in zip(given, ids(Cells.of(given + changed)).tolist(), strict=False):
+        if _UUID.fullmatch(text):
+            assert high << 64 | low == int(text.replace(b"-", b""), 16)
+        else:
+            assert high == 0
+    assert not ids(Cells.of(changed))[:, 0].any()
+
+
+@pytest.mark.parametrize("members", [1, 2, 3])
+def test_what_is_compressed_in_any_number_of_members_is_read(members: int) -> None:
+    content = gzip.compress(b"a line\n" * 1_000) * members
+    assert inference_log._text("key", content) == b"a line\n" * 1_000 * members
+    for spoilt in (content[:-1], content[:-9], content + b"more", content[:20] + content[21:]):
+        assert inference_log._text("key", spoilt) == b""

@@ -36,6 +36,10 @@ class Settings:
     drift_thresholds: Thresholds = Thresholds()
     drift_window: timedelta = timedelta(hours=24)
     drift_max_window: timedelta = timedelta(hours=336)
+    drift_part_bytes: int = 1_000_000_000
+    """A window of more, as it lies in the log, is counted in parts."""
+    drift_machine: str = ""
+    """The ARN of the state machine that counts them; empty where there is none."""
     retrain_cooldown: timedelta = timedelta(hours=6)
     outcome_horizon: timedelta = timedelta(days=90)
     """An outcome tells of the predictions of its customer that are at most so much older."""

@@ -1,5 +1,6 @@
 """What a single field of a customer may hold, and the number that each of its values becomes."""
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite, isnan, nan, nextafter
@@ -14,7 +15,6 @@ from evergreen.customers.values import LONGEST, plain
 from evergreen.errors import SchemaError
 
 _EXACT = 2**53  # from here on not every whole number is a float
-_FEW = 8  # values for which a loop is faster than a function mapped over them
 _NUMBERS = frozenset([int, float])
 _JSON = _NUMBERS | {type(None)}
 _SHOWN, _MANY = 10, 20  # levels that a message names, and how many it may name
@@ -41,19 +41,20 @@ class Numeric:
     open: tuple[bool, bool] = (False, False)
     """Whether low and high are next to a bound that is itself excluded."""
 
-    def codes(self, values: Sequence[object]) -> list[float]:
+    def codes(self, values: Sequence[object]) -> Sequence[float]:
         """One float for each value; what is no number becomes infinite, which is out of bounds."""
         kinds = set(map(type, values))
         missing, absent = self.missing, self.absent
+        codes: Sequence[float]
         try:
             if kinds <= _NUMBERS:
-                codes = [*map(float, values)]  # type: ignore[arg-type]
+                codes = array("d", values)  # type: ignore[arg-type]
             elif kinds <= _JSON or (bool not in kinds and self._is_plain(values)):
                 codes = [nan if v in missing else float(v) for v in values]  # type: ignore[arg-type]
             else:
-                return [self._code(value) for value in values]
+                return [self.code(value) for value in values]
         except (TypeError, ValueError, OverflowError):  # one is no number as it stands
-            return [self._code(value) for value in values]
+            return [self.code(value) for value in values]
         return [nan if code in absent else code for code in codes] if absent else codes
 
     def _is_plain(self, values: Sequence[object]) -> bool:
@@ -68,7 +69,8 @@ class Numeric:
         text = "".join(texts)
         return OF_NUMBERS.issuperset(text) and (self.format.decimal == "." or "." not in text)
 
-    def _code(self, value: object) -> float:
+    def code(self, value: object) -> float:
+        """Return what `codes` does for one value."""
         if value is None:
             return nan
         if isinstance(value, str):
@@ -115,7 +117,7 @@ class Numeric:
         """Say why a value is refused; how many were told before is nothing to a number."""
         if overlong := _overlong(value):
             return overlong
-        number = self.codes([value])[0]
+        number = self.code(value)
         beyond = isfinite(number) and abs(number) > FLOAT32
         return f"expected {self.expected}, got {short(value)}" + (
             f"; numbers go up to {FLOAT32:.3g}" if beyond else ""
@@ -173,14 +175,13 @@ class Categorical:
         find = self._codes
         try:
             if not self._strange or self._strange.isdisjoint(map(type, values)):
-                if len(values) < _FEW:
-                    return [find[value] for value in values]
                 return list(map(find.__getitem__, values))
         except TypeError:  # a list or an object, which can't be looked up and is no level
             pass
-        return [self._code(value) for value in values]
+        return [self.code(value) for value in values]
 
-    def _code(self, value: object) -> float:
+    def code(self, value: object) -> float:
+        """Return what `codes` does for one value."""
         if type(value) in self._strange and not any(level is value for level in self.levels):
             return self._codes.of_number(value)
         try:

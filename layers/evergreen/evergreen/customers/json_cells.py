@@ -122,25 +122,25 @@ class Known:
     def __call__(self, columns: Sequence[Column]) -> Floats:
         """Return the numbers of columns of the same lines, shape (columns, lines)."""
         words = words_of(columns[0].cells.data)
-        starts = np.stack([column.cells.starts for column in columns])
-        ends = np.stack([column.cells.ends for column in columns])
+        starts = np.concatenate([column.cells.starts for column in columns])
+        ends = np.concatenate([column.cells.ends for column in columns])
         sizes = ends - starts
         first = words[starts] << _SHIFT[np.minimum(sizes, 8)]
-        tags = sizes + np.array([[self._tag(column)] for column in columns])
+        tags = sizes + np.repeat([*map(self._tag, columns)], len(columns[0].cells))
         places = self._table[self._slots(first, tags)]
         seen = (self._first[places] == first) & (self._tags[places] == tags)
         if self._longest > 8:
-            long = np.nonzero(seen & (sizes > 8))
+            long = np.flatnonzero(seen & (sizes > 8))
             own, starts, ends = places[long], starts[long], ends[long]
             alike = words[ends - 8] == self._tail[own]
             for within, offset in zip(self._within, range(8, self._longest, 8), strict=False):
                 more = ends - starts > offset + 8
                 alike &= ~more | (words[starts + offset] == within[own])
             seen[long] = alike
-        values = self._values[places]
+        values = self._values[places].reshape(len(columns), -1)
         if not seen.all():
             before = self._count
-            for column, some, own in zip(columns, seen, values, strict=True):
+            for column, some, own in zip(columns, seen.reshape(values.shape), values, strict=True):
                 new = np.flatnonzero(~some)
                 if len(new):
                     own[new] = self._learn(column, new)
@@ -200,9 +200,10 @@ class Known:
         self._table = np.full(1 << bits, len(texts), np.intp)
         self._table[slots] = np.arange(len(texts))
 
-    def _slots(self, first: Words, tags: Places) -> Words:
+    def _slots(self, first: Words, tags: Places) -> Places:
         """Where in the table each text stands."""
-        return (first ^ tags.view(_U) * _SPREAD) * self._factor >> self._shift
+        mixed = (first ^ tags.view(_U) * _SPREAD) * self._factor
+        return np.asarray((mixed >> self._shift).view(np.intp))
 
 
 def words_of(data: bytes) -> Words:
@@ -221,10 +222,9 @@ _PATTERN = np.frombuffer(b"0000-00-00T00:00:00.000000+00:00", np.uint8)
 _DIGITS = np.flatnonzero(_PATTERN[:26] == _PATTERN[0])
 _SIGNS = np.setdiff1d(np.arange(32), _DIGITS)  # and the zone
 _YEAR_1 = -62_135_596_800_000_000
-_UUID = np.frombuffer(b"00000000-0000-0000-0000-000000000000", np.uint8)
-_DASHES, _HEX = (np.flatnonzero(ord(sign) == _UUID) for sign in "-0")
-_NIBBLES = np.full(256, 255, np.uint8)
-_NIBBLES[[*b"0123456789abcdef"]] = range(16)
+_UUID = 36  # signs, of which these are dashes
+_DASHES = [8, 13, 18, 23]
+_EACH = _U(0x0101010101010101)  # 1 in each byte
 
 
 def microseconds(time: datetime) -> int:
@@ -273,13 +273,17 @@ def ids(cells: Cells) -> Words:
     """
     found = np.zeros((len(cells), 2), np.uint64)
     found[:, 1] = hashed(cells)
-    rows = np.flatnonzero(cells.ends - cells.starts == len(_UUID))
+    rows = np.flatnonzero(cells.ends - cells.starts == _UUID)
     if len(rows):
-        signs = cells.fixed(len(_UUID), rows)
-        nibbles = _NIBBLES[signs[:, _HEX]]
-        usual = (nibbles < 16).all(axis=1) & (signs[:, _DASHES] == ord("-")).all(axis=1)
-        digits = np.ascontiguousarray(nibbles[:, ::2] << 4 | nibbles[:, 1::2]).view(">u8")
-        found[rows[usual]] = digits[usual]
+        signs = cells.fixed(_UUID, rows)
+        parts = np.split(signs, [8, 9, 13, 14, 18, 19, 23, 24], axis=1)[::2]
+        hexadecimal = np.concatenate(parts, axis=1).view("<u8")
+        nibbles = hexadecimal + (hexadecimal >> _U(6) & _EACH) * _U(9) & _EACH * _U(15)
+        letters = nibbles + _EACH * _U(6) >> _U(4) & _EACH
+        usual = (hexadecimal == nibbles + _EACH * _U(0x30) + letters * _U(0x27)).all(axis=1)
+        usual &= (signs[:, _DASHES] == ord("-")).all(axis=1)
+        pairs = (nibbles << _U(4) | nibbles >> _U(8)).view("<u2")
+        found[rows[usual]] = pairs.astype(np.uint8).view(">u8")[usual]
     return found
 
 

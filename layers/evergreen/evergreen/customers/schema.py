@@ -16,8 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from copy import copy
 from dataclasses import replace
-from itertools import chain
-from math import ceil, floor
+from math import ceil, floor, isnan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -114,6 +113,7 @@ class Schema:
         own = ("decimalChar", "groupChar")
         self.stated = {name for name, field in fields.items() if any(key in field for key in own)}
         self._inputs = dict.fromkeys((*self.primary_key, *self.feature_names)).keys()
+        self._bounds = [(f.low, f.high, f.integer, f.required) for f in self.features]
         self._low = np.array([feature.low for feature in self.features])
         self._high = np.array([feature.high for feature in self.features])
         self._fractional = np.array([not feature.integer for feature in self.features])
@@ -160,9 +160,10 @@ class Schema:
 
         """
         absent = [None] * rows
-        codes = [f.codes(columns.get(f.name, absent)) for f in self.features]
-        values = np.fromiter(chain.from_iterable(codes), np.float64, len(self.features) * rows)
-        exact = values.reshape(len(self.features), rows).T
+        codes = np.empty((len(self.features), rows))
+        for own, feature in zip(codes, self.features, strict=True):
+            own[:] = feature.codes(columns.get(feature.name, absent))
+        exact = codes.T
         fits = (exact >= self._low) & (exact <= self._high)
         fits &= self._fractional | (exact == np.rint(exact))
         if np.count_nonzero(fits) == fits.size:
@@ -189,11 +190,14 @@ class Schema:
 
     def encode_given(self, given: Given) -> Encoded:
         """Do what `encode_rows` does."""
+        if len(given) == 1 and (row := self._fitting(given.rows[0])) is not None:
+            return Encoded(row, [])
         columns = given.columns(self._inputs)
         matrix, problems = self.encode(columns, len(given))
+        told = given.told(self.mistakes)
         mistaken = [
             Problem(index, name, message)
-            for index, mistakes in enumerate(given.told(self.mistakes))
+            for index, mistakes in enumerate(told if any(told) else ())
             for name, message in mistakes
         ]
         keyless = [
@@ -205,6 +209,21 @@ class Schema:
         if mistaken or keyless:
             problems = sorted([*mistaken, *keyless, *problems], key=lambda p: p.row)
         return Encoded(matrix, problems)
+
+    def _fitting(self, customer: Mapping[str, object]) -> Matrix | None:
+        """Encode one customer who fits, in half the time; None for whoever may not."""
+        known = not self.mistakes(customer.keys())
+        if not (known and all(key.fits(customer.get(key.name)) for key in self.keys)):
+            return None
+        codes: list[float] = []
+        for feature, bounds in zip(self.features, self._bounds, strict=True):
+            low, high, integer, required = bounds
+            code = feature.code(customer.get(feature.name))
+            fits = low <= code <= high and (not integer or code.is_integer())
+            if not fits and (required or not isnan(code)):
+                return None
+            codes.append(code)
+        return np.array([codes], np.float32)
 
     def unknown(self, names: AbstractSet[str]) -> tuple[str, ...]:
         """Return those names, sorted, that a prediction ignores; the target's is among them."""

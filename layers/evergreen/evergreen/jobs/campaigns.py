@@ -10,7 +10,7 @@ from evergreen.store import keys
 from evergreen.store.s3 import Bucket
 
 
-def keep(logs: Bucket, calls: "CallList", upload: str, predicted_at: str) -> None:
+def keep(logs: Bucket, calls: CallList, upload: str, predicted_at: str) -> None:
     """Note who is on a call list; nothing where nobody is. Written again it is the same.
 
     Args:

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import batched
+from itertools import batched, count
 from typing import Any, Self
 from zipfile import BadZipFile
 
@@ -24,7 +24,7 @@ import orjson
 from evergreen.customers import properties
 from evergreen.customers.levels import Level
 from evergreen.customers.schema import Schema
-from evergreen.errors import ConflictError, NotFoundError, SchemaError
+from evergreen.errors import NotFoundError, SchemaError
 from evergreen.jobs.told import TOLD, Table
 from evergreen.statistics.distinct import KEY, Latest
 from evergreen.store import keys
@@ -180,14 +180,11 @@ class Learnable:
         except (NotFoundError, SchemaError) as error:
             logger.warning("nobody is learned from: %s", error)
             return nothing
-        content, count = _lines(schema, index, rows, told["churned"])
-        if count:
-            key = keys.learned_outcomes(now)
-            new = data.put_once(key, content, "application/gzip")
-            if not new and data.get(key)[0] != content:
-                raise ConflictError(f"{key} is there, and holds others")
+        content, written = _lines(schema, index, rows, told["churned"])
+        if written:
+            _put(data, now, content)
         self._learned.write(logs, told, since)
-        return {"written": count, "unfit": len(rows) - count, "waiting": 0}
+        return {"written": written, "unfit": len(rows) - written, "waiting": 0}
 
 
 def _lines(
@@ -199,7 +196,7 @@ def _lines(
     """
     names, labels = (*schema.primary_key, *schema.feature_names), _labels(schema)
     order = np.lexsort((rows["line"], rows["object"])).tolist()
-    out, count = io.BytesIO(), 0
+    out, fit = io.BytesIO(), 0
     with gzip.GzipFile(fileobj=out, mode="wb", mtime=0) as file:
         for places in batched(order, _TOGETHER, strict=False):
             records = dict(index.records(rows[[*places]]))
@@ -210,8 +207,19 @@ def _lines(
                 if row not in unfit and customer:
                     told = customer | {schema.target: labels[bool(churned[place])]}
                     file.write(orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE))
-                    count += 1
-    return out.getvalue(), count
+                    fit += 1
+    return out.getvalue(), fit
+
+
+def _put(data: Bucket, now: datetime, content: bytes) -> None:
+    """Write a file once, named by the time or, where another one is there, by the next second.
+
+    The other one is of a run that died before it was noted; more outcomes have come since.
+    """
+    for seconds in count():
+        key = keys.learned_outcomes(now + timedelta(seconds=seconds))
+        if data.put_once(key, content, "application/gzip") or data.get(key)[0] == content:
+            return
 
 
 def _labels(schema: Schema) -> Mapping[bool, Level]:

@@ -128,14 +128,14 @@ class LogRows:
             _Numbers(Column("", cells, _any), own)
             for cells, own in zip(others, checked, strict=True)
         ]
-        version, *found = self._known(levels)
-        codes[places] = found
+        known = self._known(levels)
+        codes[places] = known[1:]
         self._read_numbers(plain)
         fits = (codes >= self._low) & (codes <= self._high) | np.isnan(codes) & self._optional
         whole = codes[self._whole]
         fits[self._whole] &= (whole == np.rint(whole)) | np.isnan(whole)
         valid = ~np.isnan(score) & ~np.isnan(checked).any(axis=0)
-        return codes, score, version, valid & fits.all(axis=0)
+        return codes, score, known[0], valid & fits.all(axis=0)
 
     def _others(self, lines: Lines) -> list[Cells]:
         """The cells that nobody else reads and that may be no JSON, as they are no strings."""

@@ -124,8 +124,8 @@ def _answers(
         )
     ]
     if schema.primary_key:
-        for answer, customer in zip(answers, given.rows, strict=True):
-            answer["key"] = {name: customer.get(name) for name in schema.primary_key}
+        for answer, key in zip(answers, given.parts(schema.primary_key), strict=True):
+            answer["key"] = key
     if decisions.expected is not None:
         for answer, value in zip(answers, decisions.expected.tolist(), strict=True):
             answer["expected_value"] = value

@@ -6,15 +6,14 @@ again and completes it. What others read first is written last.
 
 import json
 import logging
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from evergreen.errors import ConflictError, NotFoundError
 from evergreen.jobs import trend
 from evergreen.jobs.monitoring import Check
 from evergreen.reports.drift import page
 from evergreen.store import keys
+from evergreen.store.measured import Measured
 from evergreen.store.s3 import Bucket
 
 HTML = "text/html; charset=utf-8"
@@ -34,7 +33,7 @@ def publish(logs: Bucket, found: Check) -> str:
     """
     at = found.window_end
     document = json.dumps(found.as_dict(), indent=2).encode()
-    shown = page(json.loads(document), _performance(logs))
+    shown = page(json.loads(document), Measured.read(logs).document or None)
     logs.put(keys.drift_counts(at), found.found.counts.to_bytes(), "application/octet-stream")
     logs.put(keys.drift_page(at), shown.encode(), HTML)
     logs.put(keys.drift_report(at), document)
@@ -42,18 +41,6 @@ def publish(logs: Bucket, found: Check) -> str:
     _move_latest(logs, at, document)
     _show_latest(logs)
     return keys.drift_report(at)
-
-
-def _performance(logs: Bucket) -> Mapping[str, Any] | None:
-    """Return what was measured last; None where nothing was, or it can't be read."""
-    try:
-        found = json.loads(logs.get(keys.PERFORMANCE)[0])
-    except NotFoundError:
-        return None
-    except ValueError as error:
-        logger.warning("passed over %s: %s", keys.PERFORMANCE, error)
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _move_latest(logs: Bucket, at: datetime, document: bytes) -> None:

@@ -11,7 +11,7 @@ Rows = npt.NDArray[np.void]
 KEY: list[tuple[str, Any]] = [("identity", np.uint64), ("at", np.int64), ("id", "(2,)u8")]
 """Whose row it is, as a hash spread evenly over 64 bits; when it was made; what tells it apart."""
 
-_WAITING = 8  # rows are gathered until they are an eighth of those that are kept at most
+_WAITING = 32  # rows are gathered until they are this part of those that are kept at most
 
 
 class Latest:
@@ -38,14 +38,16 @@ class Latest:
 
     def add(self, rows: Rows, halvings: int = 0) -> None:
         """Take further rows: all there are, or what is left of them after so many halvings."""
-        self.halvings = max(self.halvings, halvings)
+        if halvings > self.halvings:
+            self.halvings = halvings
+            self._kept = self._kept[self._sampled(self._kept)]
         self._waiting.append(rows[self._sampled(rows)])
         if sum(map(len, self._waiting)) >= self._most / _WAITING:
             self._settle()
 
     @property
     def rows(self) -> Rows:
-        """One row for each identity, in order of the identities."""
+        """One row for each identity, in order of the identities; until there are further ones."""
         self._settle()
         return self._kept
 
@@ -57,13 +59,22 @@ class Latest:
 
     def _settle(self) -> None:
         if self._waiting:
-            rows = np.concatenate([self._kept, *self._waiting])
+            rows = np.concatenate(self._waiting)
             self._waiting.clear()
-            self._kept = rows[:0]
-            self._kept = _latest(rows[self._sampled(rows)] if self.halvings else rows)
+            self._merge(_latest(rows[self._sampled(rows)] if self.halvings else rows))
         while len(self._kept) > self._most:
             self.halvings += 1
             self._kept = self._kept[self._sampled(self._kept)]
+
+    def _merge(self, rows: Rows) -> None:
+        """Put rows among those that are kept; of either there is one of each identity, in order."""
+        kept, own = self._kept["identity"].copy(), rows["identity"].copy()
+        places = np.searchsorted(kept, own)
+        there = np.searchsorted(kept, own, side="right") > places
+        known = places[there]
+        self._kept[known] = _latest(np.concatenate([self._kept[known], rows[there]]))
+        if not there.all():
+            self._kept = np.insert(self._kept, places[~there], rows[~there])
 
     def _sampled(self, rows: Rows) -> npt.NDArray[np.bool_]:
         return np.asarray(rows["identity"] <= np.uint64(2**64 - 1) >> np.uint64(self.halvings))

@@ -209,10 +209,19 @@ def _is_time(value: Any) -> bool:
 
 
 def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    for some in batched(lines, _BATCH_RECORDS, strict=False):
+        if sum(map(len, some)) <= _BATCH_BYTES:
+            yield [*some]  # as nearly always
+        else:
+            yield from _parted(some)
+
+
+def _parted(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Part lines, no more than a batch may have, where they are too long for one."""
     batch: list[bytes] = []
     size = 0
     for line in lines:
-        if batch and (len(batch) == _BATCH_RECORDS or size + len(line) > _BATCH_BYTES):
+        if batch and size + len(line) > _BATCH_BYTES:
             yield batch
             batch, size = [], 0
         batch.append(line)
