@@ -74,7 +74,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     | {
         "DataBucket": {"s3:ListBucket"},
         "DataBucket/outcomes/*": {"s3:GetObject", "s3:GetObjectVersion"},
-        "DataBucket/received/*": WRITE | ABORT | DELETE,
+        "DataBucket/received/*": WRITE,
         "DataBucket/rejected/outcomes/*": WRITE | ABORT | DELETE,
         "DataBucket/training/schema.json": {"s3:GetObject"},
         "DataBucket/training/outcomes-*": WRITE,

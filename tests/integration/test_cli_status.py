@@ -185,7 +185,7 @@ def test_status_shows_what_serves_how_it_does_and_what_waits(
         f"{version.manifest.version}, trained",
         "promoted: the first model",
         "drift, 1,234 customers, just now",
-        "2026-W48: roc_auc 0.810 (0.800–0.820)",
+        "2026-W48: roc_auc 0.810 (0.800–0.820)",  # noqa: RUF001
         "evergreen log replay --since 1h",
         f"waits: {waiting.version}",
         "the schema is another (`evergreen models promote`)",
@@ -221,7 +221,7 @@ def test_performance_is_shown_week_by_week(shell: Shell, logs: Bucket) -> None:
     logs.put(keys.PERFORMANCE, json.dumps(MEASURED).encode())
     assert shell.json("performance") == MEASURED
     said = shell("performance")
-    assert "0.810 (0.800–0.820)" in said  # measured
+    assert "0.810 (0.800–0.820)" in said  # noqa: RUF001
     assert "[0.800]" in said  # estimated
     assert "effect -0.100 (-0.200 to 0.000)" in said
     assert "1,200 received, 50 of nobody" in said

@@ -139,8 +139,10 @@ def publish_score() -> None:
 def publish_drift() -> None:
     report = SimpleNamespace(drifted_share=0.5, customers=7)
     version = "20260101T000000Z-0123abcd"
-    found = SimpleNamespace(model_version=version, report=report, predicted_churn=0.2)
-    module("functions/drift/app.py").measure(found, "ours", datetime.now(UTC))
+    found = SimpleNamespace(
+        model_version=version, report=report, predicted_churn=0.2, window_end=datetime.now(UTC)
+    )
+    module("functions/drift/telling.py").measure(found, "ours")
 
 
 def publish_measure() -> None:

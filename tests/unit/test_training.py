@@ -242,7 +242,7 @@ def test_a_version_is_made_of_the_files_that_are_documented(
     more = {artifact.CUSTOMERS: b"hashes"}
     files = training.version_files(schema, labelled, trained, more)
     documented = re.findall(r"^(\S+\.\w+) ", str(artifact.__doc__), re.MULTILINE)
-    assert sorted([*files, "manifest.json"]) == sorted(documented)
+    assert sorted([*files, artifact.CARD, "manifest.json"]) == sorted(documented)
     assert set(artifact.CHAMPION) <= files.keys()
     assert json.loads(files[artifact.SCHEMA]) == schema.document
     assert files[artifact.CUSTOMERS] == b"hashes"
