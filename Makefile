@@ -20,7 +20,7 @@ CONTAINERS := $(PYTHON) -m local.containers
 ENVIRONMENTS := .venv/.ready .tools/sam/.ready .tools/runtime/.ready .tools/emulator/.ready
 
 .PHONY: help demo stories up down logs models rollback promote sources release sam-local sam-invoke image image-run compose \
-	docker engine build deploy test test-unit test-oldest contract soak clients lint format openapi bench calibrate simulate-gate simulate-stream simulate-leaks simulate-learners locks clean
+	docker engine build deploy test test-unit test-oldest contract soak clients lint format openapi bench calibrate simulate-gate simulate-stream simulate-leaks simulate-learners simulate-decay locks clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -142,6 +142,9 @@ simulate-leaks: .venv/.ready ## Simulate good features taken for leaks, and leak
 
 simulate-learners: .venv/.ready ## Compare kinds of models by cross-validation, on our customers or on DATA=file.csv of Telco's kind
 	@$(PYTHON) -m tests.simulations.learners $(DATA)
+
+simulate-decay: .venv/.ready ## Simulate how often a model is called decayed that is not, and how often one that is
+	@$(PYTHON) -m tests.simulations.decay
 
 # In this order: the layers agree with each other, and the developers' environment with both.
 LOCKS := local/uv local/sam local/runtime local/oldest local/clients local/peers layers/serving layers/training local/image .
