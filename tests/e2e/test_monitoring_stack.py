@@ -32,6 +32,8 @@ WITHOUT_METRICS = (
         "sources-refused",
         "promotions-wanted",
         "predict-errors",
+        "measure-errors",
+        "performance-decayed",
     ),
 )
 BY_HAND = ("predict-slow", "throttles", "no-model")

@@ -103,7 +103,7 @@ def test_the_template_has_no_tags_for_they_alone_would_publish_a_version(
 def test_a_new_account_has_the_memory_and_the_concurrency(template: dict[str, Any]) -> None:
     functions = of_type(template["Resources"], FUNCTION)
     memory = {name: default(template, of["MemorySize"]) for name, of in functions.items()}
-    assert len(memory) == 4
+    assert len(memory) == 5
     assert max(memory.values()) <= NEW_ACCOUNT_MEGABYTES
     reserved = {name: of.get("ReservedConcurrentExecutions") for name, of in functions.items()}
     assert reserved.pop("PredictFunction") == {
@@ -270,7 +270,7 @@ def test_a_stack_hears_its_own_events_only(resources: dict[str, Any]) -> None:
 
 def test_no_event_is_lost(resources: dict[str, Any]) -> None:
     rules = of_type(resources, "AWS::Events::Rule")
-    assert len(rules) == 7
+    assert len(rules) == 9
     queue = {"Arn": {"Fn::GetAtt": ["FailureQueue", "Arn"]}}
     for rule in rules.values():
         assert [target["DeadLetterConfig"] for target in rule["Targets"]] == [queue]
