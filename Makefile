@@ -87,11 +87,7 @@ deploy: build ## Deploy to AWS with your credentials: ENV=dev or prod
 
 test: $(ENVIRONMENTS) .tools/clients/.ready .tools/peers/.ready .tools/browser/.ready test-oldest ## Run every test: on LocalStack and, where there is a Docker engine, in containers
 	@$(PYTHON) -m pytest tests/unit tests/integration tests/faults tests/contract tests/peers -n 2 -q
-	@$(PYTHON) -m pytest $(APART) -q & apart=$$!; trap "kill $$apart 2> /dev/null || true" EXIT; \
-		$(PYTHON) -m pytest tests/e2e $(APART:%=--ignore=%) -q && wait $$apart
-
-# What needs no stack and builds nothing runs beside the tests of the deployed template.
-APART := tests/emulator tests/e2e/test_clients.py tests/e2e/test_pages.py
+	@$(PYTHON) -m pytest tests/emulator tests/e2e -q
 
 test-unit: .venv/.ready ## Run the tests that need neither sockets nor LocalStack
 	@$(PYTHON) -m pytest tests/unit tests/integration tests/faults tests/contract -n 2 -q
