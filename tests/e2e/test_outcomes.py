@@ -88,7 +88,9 @@ def test_an_outcome_of_nobody_is_counted_and_named(deployed: Deployed) -> None:
     (nobody,) = ids.new(1)
     answer = deployed.api("POST", "/outcomes", [{"prediction_id": nobody, "churned": True}])
     assert answer.status_code == 202
-    found = performance(deployed)["outcomes"]
+    found = eventually(
+        lambda: (now := performance(deployed)["outcomes"]) and now["unmatched"] > before and now
+    )
     assert found["unmatched"] == before + 1
     assert 1 <= len(found["examples"]) <= 5
     assert before or found["examples"] == [nobody]
