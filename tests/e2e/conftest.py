@@ -39,6 +39,14 @@ def require_docker(lacking: str | None) -> None:
         (pytest.fail if os.environ.get("REQUIRE_DOCKER") == "1" else pytest.skip)(lacking)
 
 
+def eventually[T](look: Callable[[], T], seconds: float = 60) -> T:
+    deadline = time.monotonic() + seconds
+    while not (found := look()) and time.monotonic() < deadline:
+        time.sleep(0.3)
+    assert found, f"nothing within {seconds} s"
+    return found
+
+
 @dataclass(frozen=True)
 class Deployed:
     """The template on an emulator of the tests' own."""

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,17 +17,9 @@ from local.demo.source import to_json
 from local.demo.stack import ROOT
 from local.demo.story import TRAFFIC, UPLOAD, Story
 
-from .conftest import Deployed
+from .conftest import Deployed, eventually
 
 pytestmark = pytest.mark.usefixtures("told")
-
-
-def eventually[T](look: Callable[[], T], seconds: float = 60) -> T:
-    deadline = time.monotonic() + seconds
-    while not (found := look()) and time.monotonic() < deadline:
-        time.sleep(0.3)
-    assert found, f"nothing within {seconds} s"
-    return found
 
 
 def table(content: bytes) -> list[dict[str, str]]:

@@ -1,8 +1,6 @@
 """After the demo: what became of customers, as the API, the buckets and the model know it."""
 
 import json
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,17 +12,9 @@ from evergreen.store.registry import Registry
 from local.demo.source import to_json
 from local.demo.story import CHANGED, OUTCOMES, Story
 
-from .conftest import Deployed
+from .conftest import Deployed, eventually
 
 pytestmark = pytest.mark.usefixtures("told")
-
-
-def eventually[T](look: Callable[[], T], seconds: float = 60) -> T:
-    deadline = time.monotonic() + seconds
-    while not (found := look()) and time.monotonic() < deadline:
-        time.sleep(0.3)
-    assert found, f"nothing within {seconds} s"
-    return found
 
 
 def performance(deployed: Deployed) -> dict[str, Any]:
