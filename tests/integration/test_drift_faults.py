@@ -50,8 +50,9 @@ def at(found: Check, time: datetime) -> Check:
 
 
 def written(logs: Bucket) -> dict[str, Any]:
-    """All that checks have written; of counts that they are there."""
-    found = {entry.key: logs.get(entry.key)[0] for entry in logs.list(keys.DRIFT)}
+    """All that checks have written but for what they keep; of counts that they are there."""
+    listed = [entry.key for entry in logs.list(keys.DRIFT)]
+    found = {key: logs.get(key)[0] for key in listed if not key.startswith(keys.DRIFT_PIECES)}
     return {key: b"" if key.endswith(".npz") else content for key, content in found.items()}
 
 

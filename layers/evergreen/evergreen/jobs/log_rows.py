@@ -54,6 +54,8 @@ class LogRows:
         self._schema, self._until, self._seen = schema, until, seen
         features = ("features", np.float32, (len(schema.features),))
         self.dtype = np.dtype([*KEY, ("version", np.uint64), ("score", np.float64), features])
+        self.later = 0
+        """So many records were left out."""
         self._known = Known()
         self._versions: list[np.uint64] = []
         self._low = np.array([[feature.low] for feature in schema.features])
@@ -63,8 +65,10 @@ class LogRows:
 
     def of_records(self, records: Sequence[Record]) -> Rows:
         """Read records."""
-        timed = [(record, datetime.fromisoformat(record[_AT])) for record in records]
-        timed = [(record, at) for record, at in timed if at <= self._until]
+        times = [datetime.fromisoformat(record[_AT]) for record in records]
+        pairs = zip(records, times, strict=True)
+        timed = [(record, at) for record, at in pairs if at <= self._until]
+        self.later += len(records) - len(timed)
         records, schema = [record for record, _ in timed], self._schema
         names = {*schema.feature_names, *schema.primary_key}
         columns = {name: [r[CUSTOMER].get(name) for r in records] for name in names}
@@ -89,7 +93,9 @@ class LogRows:
         at, timed = times(moments)
         fit &= timed
         odd = np.flatnonzero(~fit)
-        fit &= at <= microseconds(self._until)
+        late = at > microseconds(self._until)
+        self.later += int(np.count_nonzero(late & fit))
+        fit &= ~late
         codes[:, ~fit] = np.nan
         keys = {
             name: lines.cells(inner[name]) for name in self._schema.primary_key if name in inner

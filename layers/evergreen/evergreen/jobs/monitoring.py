@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from evergreen.customers.schema import Matrix
 from evergreen.jobs import trend
-from evergreen.jobs.population import Population, starts
+from evergreen.jobs.pieces import KeptPieces
+from evergreen.jobs.population import MOST, Population, starts
 from evergreen.jobs.segments import Segments, segments
 from evergreen.jobs.trend import Entry, Trend
 from evergreen.models import artifact, reference_sample
@@ -143,7 +144,8 @@ def check(
     The score's distribution is taken from the champion's own answers, because another model's are
     not comparable; and a feature is counted where the model that was asked knew it.
 
-    Nothing is written: see `publishing`.
+    What was gathered of hours that are over is kept (see `pieces`); nothing else is written, for
+    which see `publishing`.
 
     Raises:
         NoModelError: nothing was ever promoted, so there is nothing to compare with.
@@ -155,7 +157,7 @@ def check(
     took_office = datetime.fromisoformat(pointer.move.moved_at)
     begins = starts(now, window, max_window, took_office)
     population = Population(registry, champion, now, begins)
-    population.gather(logs, thresholds.min_rows)
+    population.gather(logs, thresholds.min_rows, KeptPieces(logs, champion.schema, MOST))
     return concluded(logs, champion, population, thresholds)
 
 

@@ -11,6 +11,7 @@ from evergreen.customers.json_cells import microseconds
 from evergreen.customers.schema import Matrix, Schema
 from evergreen.errors import CorruptModelError, NotFoundError, SchemaError
 from evergreen.jobs.log_rows import CUSTOMER, LogRows, version_id
+from evergreen.jobs.pieces import Gathered, KeptPieces, Piece, over
 from evergreen.models import artifact
 from evergreen.models.reference import Reference
 from evergreen.statistics.baseline import Baseline, Counts
@@ -22,6 +23,9 @@ from evergreen.store.s3 import Bucket, Entry
 
 MOST = 100_000
 """So many customers are looked at; beyond that a random sample of them stands for all."""
+
+Times = npt.NDArray[np.int64]
+"""In microseconds since 1970."""
 
 _DAY = timedelta(days=1)
 _HOUR = inference_log.HOUR  # objects are named by the one in which their first record came
@@ -59,15 +63,53 @@ class Population:
         self._reader = LogRows(champion.schema, until, self._note)
         self._latest = Latest(self._reader.dtype, MOST)
 
-    def gather(self, logs: Bucket, enough: int) -> None:
-        """Read the log, and let the window grow back until there are enough customers."""
-        self._read(logs)
-        while self.customers < enough and self.grow():
-            self._read(logs)
+    def gather(self, logs: Bucket, enough: int, kept: KeptPieces | None = None) -> None:
+        """Read the log, and let the window grow back until there are enough customers.
 
-    def _read(self, logs: Bucket) -> None:
+        Args:
+            logs: where the log is.
+            enough: so many customers.
+            kept: what stands for some of it; what else is read is kept for the next time.
+
+        """
+        self._read(logs, kept)
+        while self.customers < enough and self.grow():
+            self._read(logs, kept)
+
+    def _read(self, logs: Bucket, kept: KeptPieces | None) -> None:
         more = objects(logs, self.until, self._starts, self._place)
-        self.add(logs, (entry.key for entry in more))
+        if kept is None:
+            self.add(logs, (entry.key for entry in more))
+            return
+        for piece, known in kept.read(more, self._reader.dtype):
+            if known and self._countable(known):
+                self._take(known)
+                continue
+            found = self._gathered(logs, piece)
+            if found and not known and over(piece, self.until):
+                kept.keep(piece, found)
+
+    def _gathered(self, logs: Bucket, piece: Piece) -> Gathered | None:
+        """Read a piece, and return what to keep of it; None if that is nothing, or not all."""
+        latest, later = Latest(self._reader.dtype, MOST), self._reader.later
+        times = [np.empty(0, np.int64)]
+        for rows in self._rows(logs, (entry.key for entry in piece)):
+            self._count(rows["at"])
+            latest.add(rows)
+            times.append(rows["at"])
+        rows, made = latest.rows, np.concatenate(times)
+        self._latest.add(rows, latest.halvings)
+        if not len(made) or self._reader.later > later:
+            return None
+        names = {int(version_id(version)): version for version in self._versions}
+        return Gathered(
+            rows=rows,
+            halvings=latest.halvings,
+            records=len(made),
+            first=int(made.min()),
+            last=int(made.max()),
+            versions=[names[number] for number in np.unique(rows["version"]).tolist()],
+        )
 
     def grow(self) -> bool:
         """Let the window begin earlier; False where it is as large as it may be."""
@@ -78,14 +120,20 @@ class Population:
 
     def add(self, logs: Bucket, objects: Iterable[str]) -> None:
         """Read objects of the log."""
+        for rows in self._rows(logs, objects):
+            self._count(rows["at"])
+            self._latest.add(rows)
+
+    def _rows(self, logs: Bucket, objects: Iterable[str]) -> Iterator[Rows]:
+        """Yield what objects of the log hold, not a whole one at once."""
         for key, text in inference_log.texts(logs, objects):
             for found, others in self._cutter.blocks(text):
                 for lines in found:
                     rows, odd = self._reader.of_lines(lines)
-                    self._add(rows)
+                    yield rows
                     others += lines.whole(odd)
                 if others:
-                    self._add(self._reader.of_records(inference_log.records(key, others)))
+                    yield self._reader.of_records(inference_log.records(key, others))
 
     def to_bytes(self) -> bytes:
         """Return what was gathered, to be put together with the rest."""
@@ -108,11 +156,28 @@ class Population:
             for version in {*map(str, arrays["versions"])}.difference(self._versions):
                 self._note(version)
 
-    def _add(self, rows: Rows) -> None:
-        self._latest.add(rows)
-        earliest = np.array([microseconds(start) for start in reversed(self._starts)])
-        after = np.searchsorted(earliest, rows["at"], side="right")
-        self._within += np.bincount(after, minlength=len(earliest) + 1)[:0:-1]
+    def _count(self, times: Times) -> None:
+        """Count records by when they were made."""
+        self._within += np.bincount(self._places(times), minlength=len(self._within) + 1)[:0:-1]
+
+    def _places(self, times: Times | int) -> npt.NDArray[np.intp]:
+        """Tell in how many of the windows that there may be a time is."""
+        earliest = [microseconds(start) for start in reversed(self._starts)]
+        return np.asarray(np.searchsorted(earliest, times, side="right"))
+
+    def _countable(self, kept: Gathered) -> bool:
+        """Whether all records of a piece are in the same windows, and none was made later."""
+        alike = self._places(kept.first) == self._places(kept.last)
+        return bool(alike) and kept.last <= microseconds(self.until)
+
+    def _take(self, kept: Gathered) -> None:
+        """Take what was gathered of a piece."""
+        if place := int(self._places(kept.last)):
+            self._within[-place] += kept.records
+        self._latest.add(kept.rows, kept.halvings)
+        for version in kept.versions:
+            if version not in self._versions:
+                self._note(version)
 
     @property
     def start(self) -> datetime:

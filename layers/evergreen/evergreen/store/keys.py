@@ -40,7 +40,9 @@ DRIFT = "drift/"
 DRIFT_LATEST = "drift/latest.json"
 DRIFT_LATEST_PAGE = "drift/latest.html"
 DRIFT_WORK = "drift/work/"
-"""What is kept while a check is counted in parts."""
+"""What is kept while a check is counted in parts, …"""
+DRIFT_PIECES = "drift/work/pieces/"
+"""… and of the log for the next check."""
 DRIFT_HISTORY = "drift/history.json"
 """The checks of the last days, in short."""
 
@@ -115,6 +117,17 @@ def drift_page(checked_at: datetime) -> str:
 def drift_counts(checked_at: datetime) -> str:
     """The key of what was counted for a drift report."""
     return f"{_drift_check(checked_at)}.npz"
+
+
+def drift_piece(hour: str, name: str) -> str:
+    """The key of what was gathered of some objects of the log.
+
+    Args:
+        hour: the prefix that they have.
+        name: tells them from others, and from what they were before.
+
+    """
+    return f"{DRIFT_PIECES}{hour.removeprefix(INFERENCE)}{name}.npz"
 
 
 def outcomes_day(received: datetime) -> str:
