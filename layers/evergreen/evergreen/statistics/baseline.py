@@ -209,8 +209,8 @@ def _by_column(matrix: Matrix) -> Matrix:
 
 
 def _present(sample: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
-    there = ~np.isnan(sample)
-    present = sample if there.all() else sample[there]
+    missing = np.isnan(sample.min(initial=np.inf))  # where one is, nothing is the least
+    present = sample[~np.isnan(sample)] if missing else sample
     return np.ascontiguousarray(present, dtype=np.float32)
 
 

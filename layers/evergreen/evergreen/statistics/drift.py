@@ -11,11 +11,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
 
 from evergreen.settings import Thresholds
 from evergreen.statistics.baseline import Baseline, Column, Counts
-from evergreen.statistics.two_sample import Cells, homogeneity, smirnov, smirnov_p
+from evergreen.statistics.two_sample import Cells, adjusted, homogeneity, smirnov, smirnov_p
 
 Verdict = Literal["drift", "no_drift", "too_few_rows"]
 Change = Literal["values", "missing"]
@@ -154,22 +153,21 @@ def _test(
     effect[len(pairs) :] = np.abs(shares[:, 1] - shares[:, 0])
 
     family = np.concatenate([np.ones_like(lacking), lacking])
-    adjusted = np.ones_like(p_value)
-    if family.any():
-        adjusted[family] = stats.false_discovery_control(p_value[family])
-    drifted = family & (adjusted < limits.alpha) & (effect >= limits.effect_floor)
+    rate = np.ones_like(p_value)
+    rate[family] = adjusted(p_value[family])
+    drifted = family & (rate < limits.alpha) & (effect >= limits.effect_floor)
 
     def found(i: int, column: Column) -> ColumnDrift:
         j = len(columns) + i
         before, now = shares[i].tolist()
-        of_missing = Missing(before, now, float(p_value[j]), float(adjusted[j]))
+        of_missing = Missing(before, now, float(p_value[j]), float(rate[j]))
         changes: tuple[tuple[Change, Any], ...] = (("values", drifted[i]), ("missing", drifted[j]))
         return ColumnDrift(
             name=column.name,
             test="chi2" if column.categorical else "ks",
             statistic=float(statistic[i]),
             p_value=float(p_value[i]),
-            adjusted_p=float(adjusted[i]),
+            adjusted_p=float(rate[i]),
             effect=float(effect[i]),
             missing=of_missing if lacking[i] else None,
             importance=importance.get(column.name, 0.0),

@@ -60,19 +60,22 @@ def _looked_up(values: Values, sample: Values) -> Counts:
         place = np.clip(numbers, low, high)
         place -= low
         place *= scale
-        return place.astype(np.intp)
+        return place.astype(np.int32).astype(np.intp)  # which is twice as fast as in one step
 
     full = np.bincount(slot(values), minlength=slots + 2)  # what is rounded may be rounded up
     before = full.cumsum() - full
     steps = [1 << step for step in reversed(range(int(full.max()).bit_length()))]
     padded = np.concatenate([values, np.full(2 * steps[0], np.nan, np.float32)])
+    alone = steps == [1]  # in its slot: what is greater than a value there is none of the next ones
     cells = np.zeros(2 * size + 1, dtype=np.int64)
     for first in range(0, len(sample), _AT_ONCE):
         some = sample[first : first + _AT_ONCE]
         place = before.take(slot(some))
-        for step in steps:
+        for step in steps[:-1]:
             place += step * (padded.take(place + (step - 1)) < some)
-        found = padded.take(place) == some
+        value = padded.take(place)
+        place += value < some
+        found = value == some if alone else padded.take(place) == some
         place += place
         place += found
         cells += np.bincount(place, minlength=2 * size + 1)

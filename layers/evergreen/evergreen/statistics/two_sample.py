@@ -7,7 +7,7 @@ from math import lgamma, log, tau
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special, stats
 
 Cells = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -51,7 +51,8 @@ def smirnov_p(statistic: npt.ArrayLike, before: npt.ArrayLike, now: npt.ArrayLik
     scaled = size * distance**2
     summed = (size > _FEW) & (size <= _MANY) & (scaled >= _NEAR) & (scaled < _FAR)
     p_value = np.empty(distance.shape)
-    p_value[~summed] = stats.kstwo.sf(distance[~summed], size[~summed])
+    if not summed.all():
+        p_value[~summed] = stats.kstwo.sf(distance[~summed], size[~summed])
     p_value[summed] = [
         2 * _one_sided(*each) for each in zip(distance[summed], size[summed], strict=True)
     ]
@@ -105,10 +106,24 @@ def homogeneity(tables: Cells) -> tuple[Floats, Floats, Floats]:
     )
     statistic = terms.sum(axis=(-2, -1))
     freedom = (expected.min(axis=-2) > 0).sum(axis=-1) - 1
-    p_value = np.where(freedom > 0, stats.chi2.sf(statistic, np.maximum(freedom, 1)), 1.0)
+    p_value = np.where(freedom > 0, special.chdtrc(np.maximum(freedom, 1), statistic), 1.0)
     shares = _shares(pooled)
     distance = np.abs(shares[..., 0, :] - shares[..., 1, :]).sum(axis=-1) / 2
     return statistic, p_value, np.where(sizes.min(axis=(-2, -1)) > 0, distance, 0.0)
+
+
+def adjusted(p_values: Floats) -> Floats:
+    """Return p-values adjusted for their number, shape (tests,): each the smallest false discovery
+    rate at which its test is one of the discoveries.
+
+    Source: Benjamini & Hochberg, Controlling the false discovery rate, 1995.
+    """
+    tests = len(p_values)
+    order = np.argsort(p_values)[::-1]
+    rates = p_values[order] * (tests / np.arange(tests, 0, -1))
+    found = np.empty(tests)
+    found[order] = np.minimum.accumulate(np.minimum(rates, 1))
+    return found
 
 
 def _pooled(counts: Floats, expected: Floats) -> Floats:
