@@ -4,7 +4,6 @@ The table is asserted to be what the deployed policies say, and the calls of the
 everything goes wrong are held against it.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
@@ -136,8 +135,6 @@ class Need(NamedTuple):
 
     action: str
     resource: str
-    prefix: str | None = None
-    """Of a listing."""
 
 
 def needs(service: str, operation: str, given: Mapping[str, Any]) -> Iterator[Need]:
@@ -161,7 +158,7 @@ def _needs_of_s3(operation: str, given: Mapping[str, Any]) -> Iterator[Need]:
     bucket = LISTED[given["Bucket"]]
     action = f"s3:{_ACTIONS.get(operation, operation)}"
     if action == "s3:ListBucket":
-        yield Need(action, bucket, given["Prefix"])
+        yield Need(action, bucket)
         return
     place = f"{bucket}/{given['Key']}"
     yield Need(f"{action}Version" if "VersionId" in given else action, place)
@@ -172,10 +169,7 @@ def _needs_of_s3(operation: str, given: Mapping[str, Any]) -> Iterator[Need]:
 
 
 def needs_if_not_there(given: Mapping[str, Any]) -> Need:
-    """Name what S3 asks for before it says that there is no such object, rather than forbids it.
-
-    Whether a condition on the prefix counts then is not documented, so none is relied on.
-    """
+    """Name what S3 asks for before it says that there is no such object, rather than forbids it."""
     return Need("s3:ListBucket", LISTED[given["Bucket"]])
 
 
@@ -183,11 +177,8 @@ def needs_if_not_there(given: Mapping[str, Any]) -> Need:
 def granting(role: str, need: Need) -> str | None:
     """Return the statement of a role that covers a need, as `granted` tells it; None: none does."""
     for resource, actions in ALLOWED[role].items():
-        pattern, condition = _split(resource)
-        if need.action in actions and fnmatchcase(need.resource, pattern):
-            wanted = condition.get("StringLike", {}).get("s3:prefix")
-            if wanted is None or fnmatchcase(need.prefix or "", wanted):
-                return _told(need.action, resource)
+        if need.action in actions and fnmatchcase(need.resource, resource):
+            return _told(need.action, resource)
     return None
 
 
@@ -198,9 +189,3 @@ def granted(role: str) -> set[str]:
 
 def _told(action: str, resource: str) -> str:
     return f"{action} on {resource}"
-
-
-def _split(resource: str) -> tuple[str, dict[str, dict[str, str]]]:
-    """Take the condition off a resource."""
-    pattern, brace, condition = resource.partition('{"')
-    return pattern, json.loads(brace + condition) if brace else {}

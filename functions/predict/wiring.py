@@ -17,7 +17,7 @@ from evergreen.jobs.champion import Champion
 from evergreen.settings import Settings
 from evergreen.store import inference_log, patience
 from evergreen.store.inference_log import Record, Shipper
-from evergreen.store.metrics import Metrics
+from evergreen.store.metrics import UNDELIVERED, Metrics
 from evergreen.store.registry import Registry
 from evergreen.store.s3 import Bucket
 
@@ -92,7 +92,7 @@ def ship(records: Sequence[Record]) -> None:
 def keep_in_function_log(lines: Sequence[bytes]) -> None:
     """Write records that Firehose did not take where they can be found again, and count them."""
     for line in lines:
-        logger.error("undelivered inference record", extra={"record": line.decode()})
+        logger.error(UNDELIVERED, extra={"record": line.decode()})
     counted["UndeliveredRecords"] += len(lines)
 
 

@@ -7,7 +7,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,27 @@ class Deployed:
         answer = self.emulator.client("lambda").invoke(FunctionName=name, Payload=payload)
         assert "FunctionError" not in answer, answer["Payload"].read()
         return json.loads(answer["Payload"].read())
+
+    @contextmanager
+    def configured(self, function: str, **variables: str) -> Iterator[None]:
+        """Let a function have other variables within the block."""
+        client, name = self.emulator.client("lambda"), getattr(self.outputs, f"{function}_function")
+        before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+
+        def configure(variables: dict[str, str]) -> None:
+            client.update_function_configuration(
+                FunctionName=name, Environment={"Variables": variables}
+            )
+            client.get_waiter("function_updated_v2").wait(
+                FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+            )
+            time.sleep(5)  # the emulator loses what it tells a function just after that
+
+        try:
+            configure(before | variables)
+            yield
+        finally:
+            configure(before)
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,9 @@
 import csv
 import io
 import json
-import time
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -20,7 +19,7 @@ from evergreen.store.s3 import Bucket
 from local.demo.source import to_json
 from local.demo.story import Story
 
-from .conftest import Deployed
+from .conftest import Deployed, eventually
 
 ROWS = 6_500
 PART_MEGABYTES = "0.02"
@@ -53,14 +52,6 @@ class Results(NamedTuple):
     summary: dict[str, Any]
 
 
-def eventually[T](look: Callable[[], T], seconds: float) -> T:
-    deadline = time.monotonic() + seconds
-    while not (found := look()) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert found, f"nothing within {seconds} s"
-    return found
-
-
 def table(content: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
 
@@ -80,21 +71,8 @@ def frame(told: Story) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def small_parts(deployed: Deployed) -> Iterator[None]:
     """Let the function cut what is larger than a few kilobytes."""
-    client, name = deployed.emulator.client("lambda"), deployed.outputs.score_function
-    before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-
-    def configure(variables: dict[str, str]) -> None:
-        client.update_function_configuration(
-            FunctionName=name, Environment={"Variables": variables}
-        )
-        client.get_waiter("function_updated_v2").wait(
-            FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
-        )
-        time.sleep(5)  # the emulator loses what it tells a function just after that
-
-    configure({**before, "EVERGREEN_SCORE_PART_MEGABYTES": PART_MEGABYTES})
-    yield
-    configure(before)
+    with deployed.configured("score", EVERGREEN_SCORE_PART_MEGABYTES=PART_MEGABYTES):
+        yield
 
 
 def results(data: Bucket) -> Results:

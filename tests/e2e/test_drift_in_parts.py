@@ -1,8 +1,7 @@
 """A log that is too large for one function: checked in parts, with the same report to the byte."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
@@ -10,39 +9,19 @@ import pytest
 from evergreen.jobs.counting import Round
 from evergreen.store import keys
 
-from .conftest import Deployed
+from .conftest import Deployed, eventually
 
 PARTS = 4
 """About so many; each of them starts a function of its own here."""
 
 
-def eventually[T](look: Callable[[], T], seconds: float) -> T:
-    deadline = time.monotonic() + seconds
-    while not (found := look()) and time.monotonic() < deadline:
-        time.sleep(0.3)
-    assert found, f"nothing within {seconds} s"
-    return found
-
-
 @pytest.fixture
 def small_parts(deployed: Deployed) -> Iterator[None]:
     """Let the function share out what it has the time for."""
-    client, name = deployed.emulator.client("lambda"), deployed.outputs.drift_function
-    before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     size = sum(entry.size for entry in deployed.bucket("log").list(keys.INFERENCE))
-
-    def configure(variables: dict[str, str]) -> None:
-        client.update_function_configuration(
-            FunctionName=name, Environment={"Variables": variables}
-        )
-        client.get_waiter("function_updated_v2").wait(
-            FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
-        )
-        time.sleep(5)  # the emulator loses what it tells a function just after that
-
-    configure({**before, "EVERGREEN_DRIFT_PART_MEGABYTES": f"{size / PARTS / 1_000_000:.6f}"})
-    yield
-    configure(before)
+    megabytes = f"{size / PARTS / 1_000_000:.6f}"
+    with deployed.configured("drift", EVERGREEN_DRIFT_PART_MEGABYTES=megabytes):
+        yield
 
 
 @pytest.mark.usefixtures("told", "small_parts")

@@ -18,8 +18,10 @@ from evergreen.store.registry import Pointer, Registry
 from evergreen.store.s3 import Bucket
 from local.demo.customers import customers
 
-from .commands import Shell
+from .commands import Shell, ShellOn, shell_on
 from .conftest import another
+
+__all__ = ["shell_on"]
 
 DAY = timedelta(days=1)
 ENVIRONMENT = {
@@ -33,22 +35,11 @@ ENVIRONMENT = {
 
 @pytest.fixture
 def shell(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    registry: Registry,
-    promoted: Pointer,
-    logs: Bucket,
-    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, shell_on: ShellOn, promoted: Pointer, logs: Bucket
 ) -> Shell:
-    monkeypatch.chdir(tmp_path)
     known = {"evergreen-drift": ENVIRONMENT}
     monkeypatch.setattr(functions, "environment", known.__getitem__)
-    outputs = {
-        "ModelBucket": registry.bucket.name,
-        "LogBucket": logs.name,
-        "DriftFunction": "evergreen-drift",
-    }
-    return Shell(monkeypatch, capsys, outputs)
+    return shell_on(LogBucket=logs.name, DriftFunction="evergreen-drift")
 
 
 @pytest.fixture(scope="module")

@@ -3,74 +3,28 @@
 import gzip
 import json
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
-from mypy_boto3_logs import CloudWatchLogsClient
 
 from evergreen.cli import logs as commands
 from evergreen.jobs import replaying
 from evergreen.jobs.replaying import replay
-from evergreen.store import function_log, inference_log, keys
+from evergreen.store import inference_log, keys
 from evergreen.store.s3 import Bucket
 from local.demo.stack import ROOT
 
-from .commands import Shell
+from .commands import Predictor, Shell, ShellOn, kept, predictor, record, shell_on
 
-GROUP = "/evergreen/evergreen/predict"
+__all__ = ["predictor", "shell_on"]
+
 HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def shell(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logs: Bucket
-) -> Shell:
-    return Shell(monkeypatch, capsys, {"LogBucket": logs.name})
-
-
-@pytest.fixture
-def predictor() -> Iterator["Predictor"]:
-    yield Predictor()
-
-
-class Predictor:
-    """Writes into the predictor's log as Lambda does."""
-
-    def __init__(self) -> None:
-        self.client: CloudWatchLogsClient = boto3.client("logs")
-        self.client.create_log_group(logGroupName=GROUP)
-        self.client.create_log_stream(logGroupName=GROUP, logStreamName="a")
-
-    def writes(self, *lines: tuple[datetime, str]) -> None:
-        events = [
-            {"timestamp": int(at.timestamp() * 1_000), "message": m} for at, m in sorted(lines)
-        ]
-        self.client.put_log_events(
-            logGroupName=GROUP,
-            logStreamName="a",
-            logEvents=events,  # type: ignore[arg-type]
-        )
-
-    def keeps(self, *records: dict[str, Any]) -> None:
-        self.writes(*((datetime.fromisoformat(r["predicted_at"]), kept(r)) for r in records))
-
-
-def kept(record: dict[str, Any]) -> str:
-    line = json.dumps(record) + "\n"
-    return json.dumps({"level": "ERROR", "message": function_log.UNDELIVERED, "record": line})
-
-
-def record(number: int, at: datetime) -> dict[str, Any]:
-    return {
-        "prediction_id": f"p{number:03}",
-        "predicted_at": at.isoformat(),
-        "model_version": "v",
-        "churn_probability": 0.5,
-        "customer": {"name": "Zoë"},
-    }
+def shell(shell_on: ShellOn, logs: Bucket) -> Shell:
+    return shell_on(LogBucket=logs.name)
 
 
 def in_the_log(logs: Bucket, since: datetime, until: datetime) -> list[str]:
@@ -84,7 +38,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 
 def test_the_predictor_writes_what_replay_looks_for() -> None:
     said = (ROOT / "functions/predict/wiring.py").read_text()
-    assert f'"{function_log.UNDELIVERED}", extra={{"record": ' in said
+    assert 'UNDELIVERED, extra={"record": ' in said
 
 
 def test_what_firehose_did_not_take_is_put_into_the_log_once(

@@ -17,18 +17,18 @@ from evergreen.models.artifact import Artifact
 from evergreen.store import keys, stack
 from evergreen.store.registry import Pointer, Registry
 
-from .commands import Shell
+from .commands import Shell, ShellOn, shell_on
 from .conftest import another
+
+__all__ = ["shell_on"]
 
 CHAMPION = "20260101T000000Z-0123abcd"
 OTHER = "20260102T000000Z-0123abcd"
 
 
 @pytest.fixture
-def shell(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], registry: Registry
-) -> Shell:
-    return Shell(monkeypatch, capsys, {"ModelBucket": registry.bucket.name})
+def shell(shell_on: ShellOn) -> Shell:
+    return shell_on()
 
 
 @pytest.fixture

@@ -10,27 +10,20 @@ import pytest
 from evergreen.customers.schema import Schema
 from evergreen.jobs.outcomes import take_in
 from evergreen.store import keys
-from evergreen.store.registry import Pointer, Registry
+from evergreen.store.registry import Pointer
 from evergreen.store.s3 import Bucket
 
-from .commands import Shell
+from .commands import Shell, ShellOn, shell_on
+
+__all__ = ["shell_on"]
 
 GOOD = "customer_id,churned,observed_at\nC1,yes,2026-01-05\nC2,no,2026-01-06\n"
 ID = "7d444840-9dc0-11d1-b245-5ffdce74fad2"
 
 
 @pytest.fixture
-def shell(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    registry: Registry,
-    promoted: Pointer,
-    data: Bucket,
-    tmp_path: Path,
-) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    outputs = {"ModelBucket": registry.bucket.name, "DataBucket": data.name}
-    return Shell(monkeypatch, capsys, outputs)
+def shell(shell_on: ShellOn, promoted: Pointer, data: Bucket) -> Shell:
+    return shell_on(DataBucket=data.name)
 
 
 @pytest.fixture

@@ -22,24 +22,17 @@ from evergreen.jobs.upload import Upload
 from evergreen.jobs.uploads import Uploads
 from evergreen.models.model import Model
 from evergreen.store import keys
-from evergreen.store.registry import Pointer, Registry
+from evergreen.store.registry import Pointer
 from evergreen.store.s3 import Bucket
 
-from .commands import Shell
+from .commands import Shell, ShellOn, shell_on
+
+__all__ = ["shell_on"]
 
 
 @pytest.fixture
-def shell(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    registry: Registry,
-    promoted: Pointer,
-    data: Bucket,
-    tmp_path: Path,
-) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    outputs = {"ModelBucket": registry.bucket.name, "DataBucket": data.name}
-    return Shell(monkeypatch, capsys, outputs)
+def shell(shell_on: ShellOn, promoted: Pointer, data: Bucket) -> Shell:
+    return shell_on(DataBucket=data.name)
 
 
 @pytest.fixture

@@ -17,15 +17,16 @@ from rich.console import Console
 from evergreen.cli import output
 from evergreen.cli.deployment import Deployment
 from evergreen.models.artifact import Artifact
-from evergreen.store import function_log, keys
+from evergreen.store import keys
 from evergreen.store.registry import Pointer, Registry
 from evergreen.store.s3 import Bucket
 from evergreen.store.set_aside import SetAside
 
-from .commands import Shell
+from .commands import Predictor, Shell, ShellOn, predictor, record, shell_on
 from .conftest import NOW, another
 
-GROUP = "/evergreen/evergreen/predict"
+__all__ = ["predictor", "shell_on"]
+
 WEEK: dict[str, Any] = {
     "model_version": "20260101T000000Z-0123abcd",
     "week": "2026-W48",
@@ -80,23 +81,13 @@ MEASURED: dict[str, Any] = {
 
 
 @pytest.fixture
-def shell(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    registry: Registry,
-    logs: Bucket,
-    data: Bucket,
-) -> Shell:
-    boto3.client("logs").create_log_group(logGroupName=GROUP)
-    queue = boto3.client("sqs").create_queue(QueueName="failures")["QueueUrl"]
-    outputs = {
-        "ModelBucket": registry.bucket.name,
-        "LogBucket": logs.name,
-        "DataBucket": data.name,
-        "FailureQueueUrl": queue,
-        "RetrainFunction": "evergreen-retrain",
-    }
-    return Shell(monkeypatch, capsys, outputs)
+def shell(shell_on: ShellOn, predictor: Predictor, logs: Bucket, data: Bucket) -> Shell:
+    return shell_on(
+        LogBucket=logs.name,
+        DataBucket=data.name,
+        FailureQueueUrl=boto3.client("sqs").create_queue(QueueName="failures")["QueueUrl"],
+        RetrainFunction="evergreen-retrain",
+    )
 
 
 def test_a_fresh_stack_has_nothing_to_tell(shell: Shell) -> None:
@@ -115,6 +106,7 @@ def test_a_fresh_stack_has_nothing_to_tell(shell: Shell) -> None:
 
 def test_status_shows_what_serves_how_it_does_and_what_waits(
     shell: Shell,
+    predictor: Predictor,
     registry: Registry,
     version: Artifact,
     promoted: Pointer,
@@ -142,23 +134,7 @@ def test_status_shows_what_serves_how_it_does_and_what_waits(
     data.put("rejected/training/d.csv.reason.txt", b"it is empty")
     queue = shell.outputs["FailureQueueUrl"]
     boto3.client("sqs").send_message(QueueUrl=queue, MessageBody="failed")
-    client = boto3.client("logs")
-    client.create_log_stream(logGroupName=GROUP, logStreamName="a")
-    at = datetime.now(UTC) - timedelta(seconds=1)
-    record = {
-        "prediction_id": "p",
-        "predicted_at": at.isoformat(),
-        "model_version": "v",
-        "churn_probability": 0.5,
-        "customer": {},
-    }
-    told_of = {"message": function_log.UNDELIVERED, "record": json.dumps(record)}
-    event = {"timestamp": int(at.timestamp() * 1_000), "message": json.dumps(told_of)}
-    client.put_log_events(
-        logGroupName=GROUP,
-        logStreamName="a",
-        logEvents=[event],  # type: ignore[list-item]
-    )
+    predictor.keeps(record(1, datetime.now(UTC) - timedelta(seconds=1)))
     told = shell.json("status")
     assert told["champion"]["version"] == version.manifest.version
     assert told["champion"]["serves_since"] == promoted.move.moved_at
@@ -194,22 +170,8 @@ def test_status_shows_what_serves_how_it_does_and_what_waits(
         assert part in said
 
 
-def test_what_was_replayed_is_no_longer_undelivered(
-    shell: Shell, logs: Bucket, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    at = datetime.now(UTC) - timedelta(minutes=1)
-    record = {
-        "prediction_id": "p",
-        "predicted_at": at.isoformat(),
-        "model_version": "v",
-        "churn_probability": 0.5,
-        "customer": {},
-    }
-
-    def undelivered(log: object, since: datetime, until: datetime) -> list[str]:
-        return [json.dumps(record)]
-
-    monkeypatch.setattr(function_log.FunctionLog, "undelivered", undelivered)
+def test_what_was_replayed_is_no_longer_undelivered(shell: Shell, predictor: Predictor) -> None:
+    predictor.keeps(record(1, datetime.now(UTC) - timedelta(minutes=1)))
     assert shell.json("status")["queues"]["undelivered_last_hour"] == 1
     assert shell.json("log", "replay", "--since", "1h")["written"] == 1
     assert shell.json("status")["queues"]["undelivered_last_hour"] == 0

@@ -1,8 +1,9 @@
 """`make soak`: everything at once for ten minutes, on LocalStack, and then the books are checked.
 
 Customers are predicted one by one and in batches, the champion is swapped every five seconds, files
-are uploaded to be scored and to be learned from, drift is checked. At the end the predictors must
-not have grown, nothing may have failed, and every record must be there once.
+are uploaded to be scored and to be learned from, outcomes are told by request and by file, drift is
+checked. At the end the predictors must not have grown, nothing may have failed, and every record
+and every outcome must be there once.
 """
 
 import argparse
@@ -147,6 +148,7 @@ def _watch(console: Console, ledger: Ledger, memory: Memory, doors: Doors, secon
                 f"{now - begin:4.0f} of {seconds:.0f} s: {ledger.predictions:,} predictions,",
                 f"{times['swap']} swaps, {times['upload']} uploads,",
                 f"{times['drift check']} drift checks, {len(ledger.labelled)} labelled files,",
+                f"{len(ledger.outcomes):,} outcomes,",
                 f"{len(ledger.faults)} faults; predictors hold {' + '.join(held) or 0} MB",
                 highlight=False,
             )
@@ -190,6 +192,12 @@ def _seen(ledger: Ledger, books: Books, predictors: list[Growth], memory: Memory
             "files scored, and put twice",
             f"{len(ledger.winners)}, {len(ledger.puts) - len(ledger.winners)}",
         ),
+        ("outcomes told, and in S3", f"{len(ledger.outcomes):,}, {len(books.told):,}"),
+        (
+            "files of outcomes taken, and put twice",
+            f"{len(ledger.last_filed)}, {len(ledger.filed) - len(ledger.last_filed)}",
+        ),
+        ("outcomes that found a prediction", f"{books.measured.get('matched', 0):,}"),
         ("verdicts of drift checks", verdicts),
         *(judged or [("predictors", "not judged: the run was too short")]),
         ("LocalStack, not judged", memory.emulator.growth(since=0)),

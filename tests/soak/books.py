@@ -11,12 +11,14 @@ from itertools import pairwise
 from typing import Any
 
 from evergreen.errors import NotFoundError
+from evergreen.jobs.outcomes import Received
 from evergreen.jobs.summary import Summary
-from evergreen.store import inference_log, keys
+from evergreen.store import inference_log, keys, metrics, outcomes
 from evergreen.store.registry import Move, Registry
 from evergreen.store.s3 import Bucket
-from local.demo.doors import Doors
+from local.demo.doors import Doors, StoryError
 from tests.soak.ledger import Answered, Ledger, Put
+from tests.soak.outcomes import Filed, Told, judge, judge_measured
 
 STALE = timedelta(seconds=3)
 """So long after another version was promoted the one before may be what answers. A predictor of the
@@ -49,7 +51,7 @@ class Log:
             return
         entry = json.loads(line)
         message = str(entry.get("message"))
-        if message == "undelivered inference record":
+        if message == metrics.UNDELIVERED:
             self.undelivered.append(json.loads(entry["record"])["prediction_id"])
         elif message.startswith("the pointer could not be read"):
             self.given_up += 1
@@ -83,16 +85,22 @@ class Books:
     """By function."""
     stalest: timedelta = timedelta()
     """How long at most a version answered that served no more."""
+    told: Sequence[Told] = ()
+    """The outcomes in S3."""
+    measured: Mapping[str, Any] = field(default_factory=dict)
+    """What a measurement at the end counts of outcomes."""
 
     def read(self) -> None:
-        """Read the inference log and what the functions have logged."""
+        """Read the inference log, the outcomes and what the functions have logged."""
         found: dict[str, list[Mapping[str, Any]]] = {}
         until = datetime.now(UTC) + _HOUR
         for arrived in inference_log.arrivals(self._bucket("log"), self.since - _HOUR, until):
             for record in arrived:
                 found.setdefault(record["prediction_id"], []).append(record)
         self.records = found
-        for function in ("predict", "score", "drift", "retrain"):
+        kept = outcomes.read(self._bucket("log"), self.since - _HOUR, until)
+        self.told = [Told.of(outcome) for some in kept for outcome in some]
+        for function in ("predict", "score", "drift", "retrain", "measure"):
             self.logs[function] = log = Log()
             for message in self._messages(getattr(self.doors.stack, f"{function}_function")):
                 for line in message.splitlines():
@@ -104,10 +112,12 @@ class Books:
         return len(self.records.keys() & set(self.logs["predict"].undelivered))
 
     def complete(self, ledger: Ledger) -> bool:
-        """Whether every answer has a record, and every upload was scored: maybe not all is well."""
+        """Whether answers have records and files were dealt with: maybe not all is well."""
         there = self.records.keys() | set(self.logs["predict"].undelivered)
-        return all(one.probabilities.keys() <= there for one in ledger.answered) and all(
-            self._is_scored(put) for put in ledger.winners
+        return (
+            all(one.probabilities.keys() <= there for one in ledger.answered)
+            and all(self._is_scored(put) for put in ledger.winners)
+            and all(self._is_taken(file) for file in ledger.last_filed)
         )
 
     def faults(self, ledger: Ledger) -> Iterator[str]:
@@ -121,6 +131,10 @@ class Books:
             yield from self._judge_version(one, reigns)
         for put in ledger.winners:
             yield from self._judge_upload(put)
+        yield from judge(ledger.outcomes, self.told)
+        for file in ledger.last_filed:
+            yield from self._judge_file(file)
+        yield from self._judge_measurement(ledger)
 
     def _judge_records(self, ledger: Ledger) -> Iterator[str]:
         """Hold answers and records against each other.
@@ -179,6 +193,51 @@ class Books:
         versions = [r["model_version"] for n in put.record_ids for r in self.records.get(n, ())]
         if versions != [summary.model_version] * len(put.good):
             yield f"{key}: {len(versions)} records for {len(put.good)} rows, or of other versions"
+
+    def _judge_file(self, file: Filed) -> Iterator[str]:
+        """Tell what is wrong with how the last file of outcomes of a name was taken in."""
+        received = self._received(file)
+        if received is None:
+            yield f"{file.upload.key} was not taken in in its last version"
+        elif (received.accepted, received.rejected) != (len(file.told), file.bad):
+            counts = f"{received.accepted} accepted, {received.rejected} rejected"
+            yield f"{file.upload.key} was {received.status}: {counts}"
+
+    def _judge_measurement(self, ledger: Ledger) -> Iterator[str]:
+        """Measure, and tell what is wrong with what is counted.
+
+        It comes last: customers whose outcome is known are a file under training/ by then.
+        """
+
+        def measure() -> Mapping[str, Any] | None:
+            found = self.doors.measure()
+            return found["outcomes"] if found["status"] == "measured" else None
+
+        try:
+            self.measured = self.doors.until(measure, "a measurement")
+        except StoryError as error:
+            yield str(error)
+            return
+        unlogged = {
+            name: customer
+            for one in ledger.answered
+            for name, customer in zip(one.probabilities, one.customers, strict=True)
+            if name not in self.records
+        }
+        yield from judge_measured(ledger.outcomes, self.measured, unlogged)
+
+    def _received(self, file: Filed) -> Received | None:
+        """What is told of exactly this file of outcomes."""
+        try:
+            content, _ = self._bucket("data").get(keys.outcomes_summary(file.upload.key))
+        except NotFoundError:
+            return None
+        received = Received.parse(content)
+        return received if received.upload == file.upload.version else None
+
+    def _is_taken(self, file: Filed) -> bool:
+        received = self._received(file)
+        return received is not None and received.status != "reading"
 
     def _summary(self, put: Put) -> Summary | None:
         """The summary of exactly this upload."""

@@ -1,9 +1,11 @@
 """What the loops have asked, put and been answered."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from evergreen.jobs.upload import Upload
+from tests.soak.outcomes import Filed, Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,8 @@ class Answered:
     version: str
     probabilities: dict[str, float]
     """By prediction_id."""
+    customers: Sequence[str]
+    """Who they are, in the same order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,9 @@ class Ledger:
 
     answered: list[Answered] = field(default_factory=list)
     puts: list[Put] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    """The outcomes that the API has accepted, each once."""
+    filed: list[Filed] = field(default_factory=list)
     labelled: list[str] = field(default_factory=list)
     verdicts: list[str] = field(default_factory=list)
     """Of the drift checks."""
@@ -58,3 +65,13 @@ class Ledger:
     def winners(self) -> list[Put]:
         """The last upload of each name."""
         return [*{put.upload.key: put for put in self.puts}.values()]
+
+    @property
+    def last_filed(self) -> list[Filed]:
+        """The last file of outcomes of each name, which holds over those before."""
+        return [*{file.upload.key: file for file in self.filed}.values()]
+
+    @property
+    def outcomes(self) -> list[Told]:
+        """All outcomes that have to be kept."""
+        return [*self.told, *(one for file in self.last_filed for one in file.told)]

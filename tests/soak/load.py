@@ -6,9 +6,9 @@ The loops are daemons: where the soak is interrupted, they end with it.
 import json
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count, cycle
 from threading import Event, Thread
 from typing import Any
@@ -17,6 +17,7 @@ import boto3
 import httpx2 as httpx
 from botocore.config import Config
 
+from evergreen.customers.names import PREDICTION_ID
 from evergreen.errors import ConflictError
 from evergreen.jobs.stewardship import Stewardship
 from evergreen.jobs.upload import Upload
@@ -27,12 +28,18 @@ from local.demo.doors import Doors, as_csv, expect
 from local.demo.source import Generated, to_json
 from local.demo.stack import REGION, Emulator
 from tests.soak.ledger import Answered, Ledger, Put
+from tests.soak.outcomes import CUSTOMER_ID, Filed, Told, table
 
 BATCH = (50, 200)
 """The fewest and the most customers of a batch."""
 FILE, BAD = 400, 4
 """The rows of an upload, and how many of them can't be scored."""
 LABELLED = 300
+TOLD, TOLD_FILE, UNREADABLE = (1, 40), 200, 3
+"""The fewest and the most outcomes of a request, those of a file, and its rows that are none."""
+REPEATED, LATE = 0.1, 0.2
+"""The shares of requests that are sent twice, and of outcomes that are told long after they are
+seen."""
 _ANSWER, _END = 60.0, 180.0
 """Seconds that an answer may take, and that the loops have to come to their end."""
 
@@ -70,15 +77,21 @@ class Load:
         self._steward = Stewardship(registry)
         self._versions = cycle(versions)
         self._lambda = _waiting(doors.emulator)
-        self._customers = to_json(source.ordinary(5_000, seed=100), source.schema)
+        frame, schema = source.ordinary(5_000, seed=100), source.schema
+        self._customers = to_json(frame, schema)
+        left = frame[schema.target] == schema.positive
+        self._left = dict(zip(frame[CUSTOMER_ID], left.tolist(), strict=True))
         self._files = count()
         self._labelled = count()
+        self._told = count()
         self._random = random.Random(7)
         self._stop = Event()
         self.loops = [
             Loop("single", 0.2, self._asking(self._one)),
             Loop("batch", 1.0, self._asking(self._batch)),
             Loop("upload", 12, self._upload),
+            Loop("outcomes", 1.0, self._asking(self._tell)),
+            Loop("file of outcomes", 20, self._tell_by_file),
             Loop("swap", 5, self._swap),
             Loop("drift check", 10, self._check),
             Loop("labelled file", 60, self._label),
@@ -112,17 +125,20 @@ class Load:
 
     def _one(self, client: httpx.Client) -> None:
         customer = self._random.choice(self._customers)
-        self._predict(client, "/predict", customer, lambda body: [body])
+        self._predict(client, "/predict", [customer], customer, lambda body: [body])
 
     def _batch(self, client: httpx.Client) -> None:
         first = self._random.randrange(len(self._customers) - max(BATCH))
         customers = self._customers[first : first + self._random.randint(*BATCH)]
-        self._predict(client, "/predict/batch", customers, lambda body: body["predictions"])
+        self._predict(
+            client, "/predict/batch", customers, customers, lambda body: body["predictions"]
+        )
 
     def _predict(
         self,
         client: httpx.Client,
         path: str,
+        customers: Sequence[dict[str, Any]],
         body: object,
         read: Callable[[Any], list[dict[str, Any]]],
     ) -> None:
@@ -131,12 +147,58 @@ class Load:
         answered = datetime.now(UTC)
         expect(answer.status_code == 200, f"{path}: {answer.status_code} {answer.text[:300]}")
         predictions = read(answer.json())
-        wanted = len(body) if isinstance(body, list) else 1
+        wanted = len(customers)
         expect(len(predictions) == wanted, f"{len(predictions)} answers for {wanted} customers")
         version, *others = {one["model_version"] for one in predictions}
         expect(not others, f"one request was answered by {version} and {others}")
         probabilities = {one["prediction_id"]: one["churn_probability"] for one in predictions}
-        self.ledger.answered.append(Answered(asked, answered, version, probabilities))
+        who = [customer[CUSTOMER_ID] for customer in customers]
+        self.ledger.answered.append(Answered(asked, answered, version, probabilities, who))
+
+    def _tell(self, client: httpx.Client) -> None:
+        """Tell what became of some, now and then twice, as who has missed the answer does."""
+        if not self.ledger.answered:
+            return
+        told = self._outcomes(self._random.randint(*TOLD))
+        body = [one.sent() for one in told]
+        for _ in range(2 if self._random.random() < REPEATED else 1):
+            answer = client.post(f"{self._doors.stack.api_url}/outcomes", json=body)
+            said = f"/outcomes: {answer.status_code} {answer.text[:300]}"
+            expect(answer.status_code == 202, said)
+            expect(answer.json() == {"accepted": len(told), "contradictions": []}, said)
+        self.ledger.told += told
+
+    def _tell_by_file(self) -> None:
+        """Put a file under outcomes/; each third time another one of the same name right after."""
+        if not self.ledger.answered:
+            return
+        number = next(self._told)
+        self._put_outcomes(f"{keys.OUTCOMES}soak-{number}.csv")
+        if number % 3 == 2:
+            time.sleep(self._random.uniform(0, 1.5))
+            self._put_outcomes(f"{keys.OUTCOMES}soak-{number}.csv")
+
+    def _put_outcomes(self, key: str) -> None:
+        told = self._outcomes(TOLD_FILE)
+        self._data.put(key, table(told, UNREADABLE), "text/csv")
+        upload = Upload.find(self._data, key)  # nobody else puts files of this name
+        self.ledger.filed.append(Filed(upload, tuple(told), UNREADABLE))
+
+    def _outcomes(self, wanted: int) -> list[Told]:
+        """Tell the truth of past predictions, half by their ids and half by their customers."""
+        now, told = datetime.now(UTC), list[Told]()
+        for number in range(wanted):
+            one = self._random.choice(self.ledger.answered)
+            pairs = [*zip(one.probabilities, one.customers, strict=True)]
+            prediction, customer = self._random.choice(pairs)
+            seen = now + timedelta(microseconds=number)  # so that no two are the same
+            if self._random.random() < LATE:
+                seen = one.answered + (now - one.answered) * self._random.random()
+            by_id = self._random.random() < 0.5
+            by, who = (PREDICTION_ID, prediction) if by_id else (CUSTOMER_ID, customer)
+            moment = seen.isoformat(timespec="microseconds")
+            told.append(Told(by, who, self._left[customer], moment))
+        return told
 
     def _upload(self) -> None:
         """Put a file under incoming/; each third time another one of the same name right after."""

@@ -267,6 +267,8 @@ NAMES = [f"{a}{b}" for a in "abcdefghijklmnopqrst" for b in "abcdefghijklmno"]
         ({"Row ID": range(ROWS), "Customer ID": range(ROWS)}, ("Customer ID",)),
         ({"number": range(ROWS), "user_key": NAMES}, ("user_key",)),
         ({"code": [f"{n}-QX" for n in range(ROWS)]}, ("code",)),
+        ({"prediction_id": range(ROWS), "code": [f"{n}-QX" for n in range(ROWS)]}, ("code",)),
+        ({"prediction_id": NAMES}, ()),
         ({"name": NAMES}, ()),
         ({"spend": [f"{n},5" for n in range(ROWS)]}, ()),
         ({"id": [*range(ROWS - 1), 0]}, ()),

@@ -29,6 +29,11 @@ DOCUMENT: dict[str, Any] = {
 }
 
 
+def renamed(field: str, name: str, **members: object) -> dict[str, Any]:
+    """The document with another name for one field."""
+    return json.loads(json.dumps(DOCUMENT).replace(f'"{field}"', f'"{name}"')) | members  # type: ignore[no-any-return]
+
+
 def with_field(name: str, **members: object) -> dict[str, Any]:
     """The document with one field changed."""
     document = copy.deepcopy(DOCUMENT)
@@ -383,3 +388,37 @@ def test_the_example_fits_where_bounds_are_excluded(limits: dict[str, float], va
     schema = Schema(with_field("spend", constraints=limits | {"required": True}))
     assert schema.example()["spend"] == value
     assert schema.encode_rows([schema.example()]).problems == []
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        *(
+            (renamed("id", name), f"^the primary key's field is called {name!r}, as .* rename it")
+            for name in ("prediction_id", "churned", "observed_at")
+        ),
+        (renamed("age", "observed_at", primaryKey=["id", "observed_at"]), "'observed_at'.*rename"),
+        (renamed("left", "observed_at"), "^the target's field is called 'observed_at'.*rename it"),
+        (renamed("left", "prediction_id"), "^the target's field is called 'prediction_id'"),
+    ],
+)
+def test_a_name_by_which_an_outcome_would_say_two_things_is_refused(
+    document: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SchemaError, match=message):
+        Schema.parse(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        renamed("left", "churned"),
+        renamed("id", "key"),
+        renamed("id", "Churned"),
+        *(renamed("age", name) for name in ("prediction_id", "churned", "observed_at", "key")),
+    ],
+)
+def test_a_name_that_an_outcome_has_for_the_same_or_nothing_passes(
+    document: dict[str, Any],
+) -> None:
+    Schema.parse(json.dumps(document))

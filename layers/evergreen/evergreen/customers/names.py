@@ -1,8 +1,14 @@
-"""Names of fields: which one was probably meant by a name that is none."""
+"""Names of fields: those of outcomes, and which one was probably meant by a name that is none."""
 
 import re
 from collections.abc import Iterable
 from difflib import SequenceMatcher
+from typing import Final
+
+PREDICTION_ID: Final = "prediction_id"
+KEY: Final = "key"
+CHURNED: Final = "churned"
+OBSERVED_AT: Final = "observed_at"
 
 _WORD = re.compile(r"\d+|[^\W\d_]+")
 _INNER_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")

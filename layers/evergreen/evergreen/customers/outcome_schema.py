@@ -3,7 +3,8 @@
 from typing import Any
 
 from evergreen.customers.features import Key
-from evergreen.customers.outcomes import CHURNED, KEY, OBSERVED_AT, PREDICTION_ID, outcome_field
+from evergreen.customers.names import CHURNED, KEY, OBSERVED_AT, PREDICTION_ID
+from evergreen.customers.outcomes import outcome_field
 from evergreen.customers.schema import Schema
 
 _UUID = "01890a5d-ac96-774b-bcce-b302099a8057"

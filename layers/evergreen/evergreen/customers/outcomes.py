@@ -8,19 +8,15 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, NotRequired, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from evergreen.customers.features import Categorical, Key, parse_feature, short
 from evergreen.customers.identity import identities
-from evergreen.customers.names import meant
+from evergreen.customers.names import CHURNED, KEY, OBSERVED_AT, PREDICTION_ID, meant
 from evergreen.customers.schema import Schema
 from evergreen.customers.values import folded, plain
 from evergreen.errors import Problem, TableError
 
-PREDICTION_ID: Final = "prediction_id"
-KEY: Final = "key"
-CHURNED: Final = "churned"
-OBSERVED_AT: Final = "observed_at"
 FIELDS = (PREDICTION_ID, KEY, CHURNED, OBSERVED_AT)
 """Of an outcome as a request has it."""
 

@@ -9,7 +9,7 @@ from math import floor, inf, nextafter
 from typing import Any, NamedTuple
 
 from evergreen.customers.levels import Level
-from evergreen.customers.names import meant
+from evergreen.customers.names import CHURNED, OBSERVED_AT, PREDICTION_ID, meant
 from evergreen.customers.numbers import FLOAT32, PLAIN, NumberFormat
 from evergreen.customers.values import plain
 from evergreen.errors import SchemaError
@@ -60,6 +60,32 @@ def check_schema(document: Mapping[str, Any]) -> None:
                 )
         else:
             _check_known("the schema", name, _OF_SCHEMA)
+
+
+def primary_key(
+    document: Mapping[str, Any], fields: Collection[str], target: str
+) -> tuple[str, ...]:
+    """Return the names of the fields that tell customers apart.
+
+    Raises:
+        SchemaError: they are no fields beside the target; or, among the columns of a file of
+            outcomes, one of them or the target would mean something else as well.
+
+    """
+    key = document.get("primaryKey") or []
+    names = [key] if isinstance(key, str) else key
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise SchemaError("'primaryKey' must be the name of a field, or a list of names")
+    for name in names:
+        if name not in fields or name == target:
+            raise SchemaError(f"primaryKey names {name!r}, which is no field beside the target")
+    for role, name in [("target", target), *(("primary key", name) for name in names)]:
+        if name in (PREDICTION_ID, OBSERVED_AT) or (name == CHURNED and name != target):
+            raise SchemaError(
+                f"the {role}'s field is called {name!r}, as is what else an outcome says: rename it"
+                " in the schema and in the files"
+            )
+    return tuple(names)
 
 
 def segments(document: Mapping[str, Any], categories: Collection[str]) -> str | None:

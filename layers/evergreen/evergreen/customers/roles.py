@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from evergreen.customers.columns import Cells, Column, category, words
 from evergreen.customers.features import Level
-from evergreen.customers.names import meant
+from evergreen.customers.names import CHURNED, OBSERVED_AT, PREDICTION_ID, meant
 from evergreen.customers.values import folded
 from evergreen.errors import InputError
 
@@ -144,7 +144,7 @@ def identifies(cells: Cells) -> bool:
 
 def _tells_apart(cells: Cells) -> bool:
     return (
-        bool(cells.name)
+        cells.name not in ("", PREDICTION_ID, CHURNED, OBSERVED_AT)
         and cells.unique
         and bool not in cells.types
         and not cells.dates

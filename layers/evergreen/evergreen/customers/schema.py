@@ -36,7 +36,7 @@ from evergreen.customers.given import Given
 from evergreen.customers.levels import Level
 from evergreen.customers.names import meant
 from evergreen.customers.numbers import NumberFormat
-from evergreen.customers.properties import check_schema, missing_values, segments
+from evergreen.customers.properties import check_schema, missing_values, primary_key, segments
 from evergreen.customers.value import Campaign
 from evergreen.errors import Problem, SchemaError
 
@@ -93,7 +93,7 @@ class Schema:
         self._outcome, self._left = _target(document, fields, self.missing)
         self.target = self._outcome.name
         self.positive: Level = self._outcome.levels[int(self._left)]
-        self.primary_key = _primary_key(document, fields, self.target)
+        self.primary_key = primary_key(document, fields, self.target)
         self.keys = tuple(
             parse_key(fields[name], self.missing, alone=len(self.primary_key) == 1)
             for name in self.primary_key
@@ -321,19 +321,6 @@ def _target(
     if not code >= 0:
         raise SchemaError(f"the target's positive is {positive!r}, but not {outcome.expected}")
     return outcome, code
-
-
-def _primary_key(
-    document: Mapping[str, Any], fields: Mapping[str, object], target: str
-) -> tuple[str, ...]:
-    key = document.get("primaryKey") or []
-    names = [key] if isinstance(key, str) else key
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise SchemaError("'primaryKey' must be the name of a field, or a list of names")
-    for name in names:
-        if name not in fields or name == target:
-            raise SchemaError(f"primaryKey names {name!r}, which is no field beside the target")
-    return tuple(names)
 
 
 def _sample(feature: Feature) -> Level:

@@ -1,10 +1,10 @@
 """Campaigns: who was on a call list, noted as it was made, for `campaign_effects`."""
 
-import gzip
 from datetime import datetime
 
 import orjson
 
+from evergreen.customers import files
 from evergreen.jobs.call_list import CallList
 from evergreen.store import keys
 from evergreen.store.s3 import Bucket
@@ -36,4 +36,4 @@ def keep(logs: Bucket, calls: CallList, upload: str, predicted_at: str) -> None:
     ]
     if lines:
         key = keys.campaign(datetime.fromisoformat(predicted_at), upload)
-        logs.put(key, gzip.compress(b"".join(lines), mtime=0), "application/gzip")
+        logs.put(key, files.packed(lines), "application/gzip")

@@ -4,7 +4,6 @@ They are those of `prediction.records`, and made of the upload alone: of its id,
 time at which it was first looked at. However often a file is scored, its records are the same.
 """
 
-import gzip
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 import orjson
 
 from evergreen.customers.careful import Places
+from evergreen.customers.files import packed
 from evergreen.customers.numbers import NumberFormat
 from evergreen.customers.records import Block
 from evergreen.customers.schema import Schema
@@ -57,7 +57,7 @@ class Filed:
         unknown = self.schema.unknown(columns.keys())
         strange = {name: columns[name] for name in unknown}
         if not foreign and self._simple(block, rows, strange, delimiter.encode()):
-            return _packed(self._filled(block, rows, columns, delimiter.encode(), probabilities))
+            return packed(self._filled(block, rows, columns, delimiter.encode(), probabilities))
         cells = {name: block.column(place, rows) for name, place in columns.items()}
         for name, written in foreign.items():
             cells[name] = [written.normal(plain(cell)) or cell for cell in cells[name]]
@@ -74,7 +74,7 @@ class Filed:
     ) -> bytes:
         """Return the records of customers who stand in these lines, as gzipped JSON lines."""
         unknown = cache(self.schema.unknown)  # most have the same fields
-        return _packed(
+        return packed(
             orjson.dumps(
                 {
                     "prediction_id": f"{self.upload}-{line}",
@@ -136,7 +136,3 @@ class Filed:
 def _dumped(text: str) -> bytes:
     """Return a text as JSON, to stand in a template."""
     return orjson.dumps(text).replace(b"%", b"%%")
-
-
-def _packed(records: Iterable[bytes]) -> bytes:
-    return gzip.compress(b"".join(records), compresslevel=1, mtime=0)

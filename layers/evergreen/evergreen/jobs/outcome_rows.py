@@ -11,7 +11,8 @@ from evergreen.customers import files, header
 from evergreen.customers.careful import Rejected
 from evergreen.customers.json_lines import Object, objects
 from evergreen.customers.layout import HEAD, Layout
-from evergreen.customers.outcomes import KEY, Outcome, Reader
+from evergreen.customers.names import KEY
+from evergreen.customers.outcomes import Outcome, Reader
 from evergreen.customers.records import Block
 from evergreen.errors import TableError
 from evergreen.jobs.answers import REASONS, aside, earlier, reasons

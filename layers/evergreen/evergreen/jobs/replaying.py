@@ -6,7 +6,6 @@ not written again. (One that Firehose took without our learning of it is there t
 reader minds: a customer counts once.)
 """
 
-import gzip
 import hashlib
 import json
 from collections import defaultdict
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 from itertools import batched
 from typing import Any
 
+from evergreen.customers import files
 from evergreen.store import inference_log, keys
 from evergreen.store.s3 import Bucket
 
@@ -92,7 +92,7 @@ def _add(
         key = keys.replayed_records(hour, hashlib.sha256(text).hexdigest()[:32])
         told.objects.append(key)
         if not dry_run:
-            logs.put(key, gzip.compress(text, mtime=0), "application/gzip")
+            logs.put(key, files.packed([text]), "application/gzip")
 
 
 def _present(logs: Bucket, hour: datetime) -> Iterator[str]:

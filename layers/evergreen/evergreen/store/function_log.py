@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Self
 
 import boto3
 
+from evergreen.store.metrics import UNDELIVERED
+
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
-
-UNDELIVERED = "undelivered inference record"
-"""The message under which the predictor writes down such a record."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ Service = Literal["predict", "score", "drift", "measure", "retrain"]
 Unit = Literal["Count", "Milliseconds", "None"]
 
 NAMESPACE = "Evergreen"
+UNDELIVERED = "undelivered inference record"
+"""The message of a line that keeps a record which Firehose did not take."""
 UNITS: dict[Service, dict[str, Unit]] = {
     "predict": {
         "Predictions": "Count",  # customers who were answered

@@ -11,9 +11,11 @@ from typing import Any, TypeGuard
 
 import orjson
 
+from evergreen.customers import files
 from evergreen.customers.outcomes import Outcome as Outcome
 from evergreen.store import keys
 from evergreen.store.s3 import Bucket
+from evergreen.store.times import is_time
 
 _PREFETCH = 16  # objects in memory at a time
 
@@ -27,7 +29,7 @@ def write(logs: Bucket, received_at: datetime, name: str, outcomes: Sequence[Out
     """
     key = keys.outcomes(received_at.astimezone(UTC), name)
     lines = [orjson.dumps(outcome, option=orjson.OPT_APPEND_NEWLINE) for outcome in outcomes]
-    logs.put_once(key, gzip.compress(b"".join(lines), 1, mtime=0), "application/gzip")
+    logs.put_once(key, files.packed(lines), "application/gzip")
     return key
 
 
@@ -77,17 +79,10 @@ def _is_outcome(found: Any) -> TypeGuard[Outcome]:
     return (
         isinstance(found, dict)
         and isinstance(found.get("churned"), bool)
-        and _is_time(found.get("received_at"))
-        and _is_time(found.get("observed_at"))
+        and is_time(found.get("received_at"))
+        and is_time(found.get("observed_at"))
         and (isinstance(found.get("prediction_id"), str) or _is_key(found.get("key")))
     )
-
-
-def _is_time(value: Any) -> bool:
-    try:
-        return datetime.fromisoformat(value).tzinfo is not None
-    except (TypeError, ValueError):
-        return False
 
 
 def _is_key(value: Any) -> bool:

@@ -1,6 +1,7 @@
-"""Times as columns of numbers have them: whole microseconds since 1970, UTC."""
+"""Times: texts of ISO 8601 and, in columns of numbers, whole microseconds since 1970 (UTC)."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 DAY = 86_400_000_000
 
@@ -16,6 +17,14 @@ def microseconds(time: datetime) -> int:
 def microseconds_of(text: str) -> int:
     """Return a time of ISO 8601, which has a zone, as a number."""
     return microseconds(datetime.fromisoformat(text))
+
+
+def is_time(value: Any) -> bool:
+    """Whether a value is a time of ISO 8601, which has a zone."""
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
 
 
 def time_of(number: int) -> datetime:
