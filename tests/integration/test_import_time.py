@@ -46,7 +46,7 @@ STARTS = {
         SERVING,
         ("fastapi", "mangum", "boto3"),
         {"aws_lambda_powertools", "numpy", "onnxruntime", "snapshot_restore_py"},
-        1.34,
+        1.30,
     ),
     "score": Start(
         SERVING,

@@ -12,14 +12,13 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
-from evergreen.customers.features import Categorical, Feature, Key
-from evergreen.customers.json_cells import Cells, Floats, hashed
-from evergreen.customers.numbers import PLAIN
+from evergreen.customers.features import Categorical, Feature
 from evergreen.customers.schema import Schema
 from evergreen.customers.values import plain
 
 Hashes = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 Digests = Callable[[Sequence[str]], Hashes]
 """Hashes texts, the same way in every process."""
 
@@ -54,74 +53,7 @@ def identities(
         if len(nameless) < rows:
             values = {name: [column[i] for i in nameless] for name, column in values.items()}
         total[nameless] = _features(schema, values, len(nameless), digests)
-    return _mix(total)
-
-
-def quick(texts: Sequence[str]) -> Hashes:
-    """Hash texts fast, for `identities` that are not kept; somebody could make two alike."""
-    return hashed(Cells.of([text.encode("utf-8", "surrogatepass") for text in texts]))
-
-
-def identities_of_cells(schema: Schema, keys: Mapping[str, Cells], codes: Floats) -> Hashes:
-    """Return the `identities` by `quick` digests of customers who come as cells.
-
-    Args:
-        schema: as of `identities`.
-        keys: the cells of those fields of the primary key that are there.
-        codes: what each feature makes of its values, all of which it can read, or NaN; shape
-            (features, rows).
-
-    """
-    rows = codes.shape[1]
-    total, blank = np.zeros(rows, dtype=np.uint64), np.ones(rows, dtype=np.bool_)
-    for key in schema.keys:
-        if key.name in keys:
-            hashes, given = _of_key(key, keys[key.name])
-            total += np.where(given, _mix(hashes + quick([key.name])), 0)
-            blank &= ~given
-    nameless = np.flatnonzero(blank)
-    if len(nameless):
-        for feature, own in zip(schema.features, codes, strict=True):
-            some = own[nameless]
-            values, name = _read(feature, some, quick)[0], quick([feature.name])
-            total[nameless] += np.where(np.isnan(some), 0, _mix(values + name))
-    return _mix(total)
-
-
-def _of_key(key: Key, cells: Cells) -> tuple[Hashes, Mask]:
-    """Hash the cells of a field of the key as `_keys` does, and say where there is a key.
-
-    Most are signs that nothing surrounds, and no number in disguise: they stand for themselves.
-    """
-    sizes = cells.ends - cells.starts
-    widest = min(int(sizes.max(initial=1)), _KEY_BYTES)
-    signs = _SIGNS[cells.fixed(widest)]
-    signs[np.arange(widest) >= sizes[:, None]] = _DIGIT
-    leading = cells.fixed(1)[:, 0] == ord("0")
-    if cells.quoted:
-        plain = (sizes <= widest) & (sizes > 0) & (signs > 0).all(axis=1)
-        plain &= ~leading | (signs == _LETTER).any(axis=1)
-        plain &= key.format is PLAIN
-    else:
-        plain = (sizes <= _EXACT) & (sizes > 0) & ~leading & (signs == _DIGIT).all(axis=1)
-    hashes = hashed(cells)
-    given = np.ones(len(cells), np.bool_)
-    for missing in quick([text for text in key.missing if isinstance(text, str)]):
-        given &= hashes != missing
-    others = np.flatnonzero(~plain)
-    if len(others):
-        texts = [_bare(key.text(value)) for value in cells.values(others)]
-        hashes[others] = quick(texts)
-        given[others] = [text not in key.missing for text in texts]
-    return hashes, given
-
-
-_KEY_BYTES = 64  # of a key that is hashed as it stands, …
-_EXACT = 15  # … or digits, where it is a number
-_DIGIT, _LETTER = 1, 2
-_SIGNS = np.zeros(256, np.uint8)
-_SIGNS[[*b"0123456789"]] = _DIGIT
-_SIGNS[[*b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-:/#"]] = _LETTER
+    return mix(total)
 
 
 def contents(
@@ -132,9 +64,9 @@ def contents(
     The same row is the same in any file, whatever the order of the columns, and under a schema
     with another optional field of which it knows nothing. Arguments as of `identities`.
     """
-    outcome = _mix(churned.astype(np.uint64) + _digests([_OUTCOME]))
+    outcome = mix(churned.astype(np.uint64) + _digests([_OUTCOME]))
     keys, _ = _keys(schema, columns, rows, _digests)
-    return _mix(keys + _features(schema, columns, rows, _digests) + outcome)
+    return mix(keys + _features(schema, columns, rows, _digests) + outcome)
 
 
 def keyless(schema: Schema, columns: Mapping[str, Sequence[object]], rows: int) -> Mask:
@@ -144,7 +76,7 @@ def keyless(schema: Schema, columns: Mapping[str, Sequence[object]], rows: int) 
 
 def combined(first: Hashes, second: Hashes) -> Hashes:
     """One hash for each pair; which of the two comes first counts."""
-    return _mix(first + _mix(second))
+    return mix(first + mix(second))
 
 
 def _keys(
@@ -154,9 +86,9 @@ def _keys(
     total, blank = np.zeros(rows, dtype=np.uint64), np.ones(rows, dtype=np.bool_)
     for key in schema.keys:
         if key.name in columns:
-            texts = [_bare(key.text(value)) for value in columns[key.name]]
+            texts = [bare(key.text(value)) for value in columns[key.name]]
             given = np.array([t not in key.missing for t in texts], dtype=np.bool_)
-            total += np.where(given, _mix(digests(texts) + digests([key.name])), 0)
+            total += np.where(given, mix(digests(texts) + digests([key.name])), 0)
             blank &= ~given
     return total, blank
 
@@ -168,7 +100,7 @@ def _features(
     for feature in schema.features:
         if feature.name in columns:
             values, given = _values(feature, columns[feature.name], digests)
-            total += np.where(given, _mix(values + digests([feature.name])), 0)
+            total += np.where(given, mix(values + digests([feature.name])), 0)
     return total
 
 
@@ -176,27 +108,27 @@ def _values(feature: Feature, values: Sequence[object], digests: Digests) -> tup
     """One hash for each value, and where there is a value at all."""
     codes = np.array(feature.codes(values), dtype=np.float64)
     given = ~np.isnan(codes)
-    hashes, read = _read(feature, codes, digests)
-    unread = np.flatnonzero(given & ~read)
+    hashes, known = read(feature, codes, digests)
+    unread = np.flatnonzero(given & ~known)
     hashes[unread] = digests([_canonical(values[i]) for i in unread.tolist()])
     return hashes, given
 
 
-def _read(feature: Feature, codes: Floats, digests: Digests) -> tuple[Hashes, Mask]:
+def read(feature: Feature, codes: Floats, digests: Digests) -> tuple[Hashes, Mask]:
     """One hash for each value that the feature could read, and which they are."""
     if isinstance(feature, Categorical):
-        read = codes >= 0  # the levels by their text: their places in the list may change
+        known = codes >= 0  # the levels by their text: their places in the list may change
         levels = digests([*map(_canonical, feature.levels)])
-        return levels[np.where(read, codes, 0).astype(np.intp)], read
+        return levels[np.where(known, codes, 0).astype(np.intp)], known
     return (codes + 0.0).view(np.uint64), np.isfinite(codes)  # -0.0 is 0.0
 
 
 def _canonical(value: object) -> str:
     """Return a value as text without what programs add to it on the way: zeros and spaces."""
-    return "" if value is None else _bare(plain(str(value)))
+    return "" if value is None else bare(plain(str(value)))
 
 
-def _bare(text: str) -> str:
+def bare(text: str) -> str:
     """Return a text without leading zeros and a fraction of zero, if it is a number."""
     whole, _, fraction = text.partition(".")
     if whole.isdecimal() and whole.isascii() and not fraction.strip("0"):
@@ -212,7 +144,7 @@ def _digests(texts: Iterable[str]) -> Hashes:
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
 
 
-def _mix(hashes: Hashes) -> Hashes:
+def mix(hashes: Hashes) -> Hashes:
     """Make every bit of the result depend on every bit given (SplitMix64; Steele et al., 2014)."""
     mixed = hashes + np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -28,7 +28,7 @@ _REMEMBERED = 4_096  # texts of a column, …
 _LONGEST = 32  # … and their bytes
 _U = np.uint64
 _SPREAD = _U(0x9E3779B97F4A7C15)
-_FACTORS = np.random.default_rng(0).integers(1, 2**63, 16, _U) * _U(2) + _U(1)
+_FACTORS = np.arange(1, 32, 2, dtype=_U) * _SPREAD
 _SHIFT: Words = np.array([64 - 8 * n for n in range(9)], _U)
 
 

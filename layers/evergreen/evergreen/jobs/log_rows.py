@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from evergreen.customers.careful import Places
+from evergreen.customers.cell_identity import identities_of_cells, quick
 from evergreen.customers.features import Categorical
-from evergreen.customers.identity import identities, identities_of_cells, quick
+from evergreen.customers.identity import identities
 from evergreen.customers.json_cells import (
     Cells,
     Column,
