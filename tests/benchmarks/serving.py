@@ -3,7 +3,8 @@
 Ours is PredictFunction as it is deployed. It is measured against a floor, the least that an API of
 FastAPI, Mangum and boto3 can do, which answers what ours has answered but knows no model; and
 against a peer, what people would otherwise deploy. Each is a process of AWS's runtime client, and
-reads what it needs from one S3 on loopback. Firehose costs nobody anything.
+reads what it needs from one S3 on loopback. Each keeps the record of every prediction as a line of
+JSON, which it hands to a Firehose that does nothing.
 
 What is measured in a process of a machine that does other things as well is never too short, so of
 many starts, the sides in turns, the shortest counts.
@@ -116,7 +117,9 @@ def warm_predictions(sides: Sides, one: dict[str, Any]) -> dict[str, float]:
 def batches(sides: Sides, many: dict[str, Any]) -> dict[str, float]:
     """A request with a thousand customers."""
     ours, peer = _warm([(sides.ours, many), (sides.peer, many)], times=20)
-    _close(ours[0]["predictions"], peer[0]["predictions"])
+    own, theirs = ours[0]["predictions"], peer[0]["predictions"]
+    _close(own, theirs)
+    _same([each["key"] for each in own], [each["key"] for each in theirs])
     _tell(f"batch of {BATCH:,}", [ours[1], peer[1]], 1e3, "ms")
     return {"batch_1000_vs_sklearn": peer[1] / ours[1]}
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.models.answers import DIGITS, risk, rounded, will_churn
+from evergreen.models.answers import DIGITS, risk, risks, rounded, will_churn
 
 probabilities = st.floats(0, 1, width=32) | st.integers(0, 2**20).map(lambda n: n / 2**20)
 
@@ -50,3 +50,7 @@ def test_the_band_is_high_from_the_threshold_and_medium_from_half_of_it(
 ) -> None:
     assert risk(probability, 0.4) == band
     assert will_churn(probability, 0.4) == (band == "high")
+
+
+def test_the_bands_of_many_are_each_at_its_own_threshold() -> None:
+    assert risks([0.3, 0.3, 0.3], [0.2, 0.4, 0.7]) == ["high", "medium", "low"]

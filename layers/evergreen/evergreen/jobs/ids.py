@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterable
 from hashlib import sha256
 from struct import pack
 
@@ -13,14 +12,18 @@ _VARIANT = bytes(0b10 << 6 | byte & 0x3F for byte in range(256))  # what the nin
 def new(count: int) -> list[str]:
     """Make ids that sort by when they were made, those of one call in its order (version 7)."""
     now = time.time_ns() // 1_000_000
-    starts: list[str] = []
+    made: list[str] = []
     for later, first in enumerate(range(0, count, _IN_ORDER)):
+        own = min(count - first, _IN_ORDER)
         at = f"{now + later:012x}"
-        third = range(7 << 12, (7 << 12) + min(count - first, _IN_ORDER))
-        counted = pack(f">{len(third)}H", *third).hex(" ", 2).split()
         start = f"{at[:8]}-{at[8:]}"
-        starts += [f"{start}-{group}" for group in counted]
-    return _texts(starts, os.urandom(8 * count))
+        counted = pack(f">{own}H", *range(7 << 12, (7 << 12) + own))
+        chance = os.urandom(8 * own)
+        marked = bytearray(chance[: 2 * own])
+        marked[::2] = marked[::2].translate(_VARIANT)
+        groups = zip(_hex(counted, 2), _hex(marked, 2), _hex(chance[2 * own :], 6), strict=True)
+        made += [f"{start}-{third}-{fourth}-{fifth}" for third, fourth, fifth in groups]
+    return made
 
 
 def repeated(key: str, content: bytes, count: int) -> list[str]:
@@ -33,17 +36,14 @@ def repeated(key: str, content: bytes, count: int) -> list[str]:
 
     """
     request = sha256(key.encode() + b"\0" + content).digest()  # no key has a zero in it
-    digests = [sha256(request + index.to_bytes(4)).digest() for index in range(count)]
-    starts = [digest.hex() for digest in digests]
-    return _texts(
-        [f"{start[:8]}-{start[8:12]}-8{start[12:15]}" for start in starts],
-        b"".join(digest[8:16] for digest in digests),
-    )
+    return [_of(sha256(request + index.to_bytes(4)).digest()) for index in range(count)]
 
 
-def _texts(starts: Iterable[str], ends: bytes) -> list[str]:
-    """Put ids together, each of three groups and 8 bytes, whose first two bits say its variant."""
-    chance = bytearray(ends)
-    chance[::8] = chance[::8].translate(_VARIANT)
-    each = chance.hex(" ", 8).split()
-    return [f"{start}-{end[:4]}-{end[4:]}" for start, end in zip(starts, each, strict=True)]
+def _of(digest: bytes) -> str:
+    text, ninth = digest.hex(), _VARIANT[digest[8]]
+    return f"{text[:8]}-{text[8:12]}-8{text[12:15]}-{ninth:x}{text[18:20]}-{text[20:32]}"
+
+
+def _hex(content: bytes | bytearray, size: int) -> list[str]:
+    """Write bytes in hexadecimal, so many at a time."""
+    return content.hex(" ", size).split()

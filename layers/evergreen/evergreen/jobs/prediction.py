@@ -9,7 +9,7 @@ from evergreen.customers.schema import Matrix, Schema
 from evergreen.errors import InvalidRows, Problem
 from evergreen.jobs import ids
 from evergreen.jobs.explaining import Reason, explain
-from evergreen.models.answers import Risk, risk, rounded, will_churn
+from evergreen.models.answers import Risk, risks, rounded
 from evergreen.models.decisions import decide
 from evergreen.models.model import Model
 from evergreen.store.inference_log import Record
@@ -103,22 +103,24 @@ def _answers(
     model: Model, given: Given, matrix: Matrix, names: Sequence[str], *, explained: bool
 ) -> list[Prediction]:
     schema, version = model.schema, model.version
-    probabilities = rounded(model.probabilities(matrix))
-    decisions = decide(model, matrix, probabilities)
+    column = rounded(model.probabilities(matrix))
+    decisions = decide(model, matrix, column)
+    probabilities, thresholds = column.tolist(), decisions.thresholds.tolist()
     answers: list[Prediction] = [
         {
             "prediction_id": name,
             "churn_probability": probability,
-            "will_churn": will_churn(probability, threshold),
+            "will_churn": band == "high",
             "threshold": threshold,
-            "risk": risk(probability, threshold),
+            "risk": band,
             "model_version": version,
             "ignored_fields": ignored,
         }
-        for name, probability, threshold, ignored in zip(
+        for name, probability, threshold, band, ignored in zip(
             names,
-            probabilities.tolist(),
-            decisions.thresholds.tolist(),
+            probabilities,
+            thresholds,
+            risks(probabilities, thresholds),
             given.told(schema.unknown),
             strict=True,
         )

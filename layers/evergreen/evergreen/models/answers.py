@@ -4,6 +4,7 @@ Whoever answers, compares or counts answers does it with these numbers, so that 
 file and the drift check's reference can't disagree about a customer.
 """
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
@@ -33,7 +34,14 @@ def will_churn(probability: float, threshold: float) -> bool:
 
 
 def risk(probability: float, threshold: float) -> Risk:
-    """Name the band: high from the threshold on, medium from half of it, low below."""
-    if will_churn(probability, threshold):
-        return "high"
-    return "medium" if probability >= threshold / 2 else "low"
+    """Name the band: high for who `will_churn`, medium from half the threshold on, low below."""
+    (band,) = risks([probability], [threshold])
+    return band
+
+
+def risks(probabilities: Iterable[float], thresholds: Iterable[float]) -> list[Risk]:
+    """Name the bands of many."""
+    return [
+        "high" if probability >= threshold else "medium" if probability >= threshold / 2 else "low"
+        for probability, threshold in zip(probabilities, thresholds, strict=True)
+    ]

@@ -23,6 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from evergreen.store import keys
 from evergreen.store.s3 import Bucket, Entry
+from evergreen.store.times import is_time
 
 if TYPE_CHECKING:
     from mypy_boto3_firehose import FirehoseClient
@@ -72,7 +73,8 @@ class Shipper:
         end = time.monotonic() + self.patience
         lines = [orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in records]
         failed = [line for line in lines if len(line) > _RECORD_BYTES]
-        for batch in _batches(line for line in lines if len(line) <= _RECORD_BYTES):
+        fitting = [line for line in lines if len(line) <= _RECORD_BYTES] if failed else lines
+        for batch in _batches(fitting):
             refused = self._put(batch, end)
             if refused and time.monotonic() + self.pause < end:
                 time.sleep(self.pause)
@@ -194,18 +196,11 @@ def _gunzipped(content: bytes) -> bytes:
 def _is_record(record: Any) -> bool:
     return (
         isinstance(record, dict)
-        and _is_time(record.get("predicted_at"))
+        and is_time(record.get("predicted_at"))
         and isinstance(record.get("model_version"), str)
         and isinstance(record.get("churn_probability"), float | int)
         and isinstance(record.get("customer"), dict)
     )
-
-
-def _is_time(value: Any) -> bool:
-    try:
-        return datetime.fromisoformat(value).tzinfo is not None
-    except (TypeError, ValueError):
-        return False
 
 
 def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
