@@ -9,8 +9,8 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from evergreen.customers.schema import Schema
-from evergreen.jobs.cohort import Cohort
-from evergreen.jobs.history import History
+from evergreen.jobs.learning.cohort import Cohort
+from evergreen.jobs.learning.history import History
 from evergreen.models import artifact, training
 from evergreen.models.artifact import Artifact, Manifest
 from evergreen.models.model import Model

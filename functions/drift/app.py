@@ -9,9 +9,9 @@ from aws_lambda_powertools import Logger
 from telling import announce, measure
 
 from evergreen.errors import NoModelError
-from evergreen.jobs.counting import Counting, Round
-from evergreen.jobs.monitoring import Check
-from evergreen.jobs.publishing import publish
+from evergreen.jobs.drift.counting import Counting, Round
+from evergreen.jobs.drift.monitoring import Check
+from evergreen.jobs.drift.publishing import publish
 from evergreen.settings import Settings
 from evergreen.store.buckets import Buckets
 from evergreen.store.events import Events

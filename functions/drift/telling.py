@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from evergreen.jobs.monitoring import Check
+from evergreen.jobs.drift.monitoring import Check
 from evergreen.store.events import Events
 from evergreen.store.metrics import Metrics
 

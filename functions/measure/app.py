@@ -10,8 +10,8 @@ from aws_lambda_powertools import Logger
 
 from evergreen.customers.schema import Schema
 from evergreen.errors import BusyError, NoModelError
-from evergreen.jobs.measuring import Measuring
-from evergreen.jobs.outcomes import take_in
+from evergreen.jobs.outcomes.intake import take_in
+from evergreen.jobs.outcomes.measuring import Measuring
 from evergreen.models.reference import Reference
 from evergreen.settings import Settings
 from evergreen.store import keys

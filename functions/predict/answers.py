@@ -8,8 +8,8 @@ from typing import Any, Literal
 import orjson
 
 from evergreen.errors import Problem
-from evergreen.jobs.champion import Champion
-from evergreen.jobs.prediction import Attempt, Prediction
+from evergreen.jobs.answering.champion import Champion
+from evergreen.jobs.answering.prediction import Attempt, Prediction
 from evergreen.store.registry import Move
 
 EACH = 5

@@ -19,8 +19,8 @@ from fastapi.routing import APIRoute
 from repeats import Repeats
 from running import Run, at_once
 
-from evergreen.jobs.champion import Champion
-from evergreen.jobs.prediction import Attempt, Prediction, attempt, predict, records
+from evergreen.jobs.answering.champion import Champion
+from evergreen.jobs.answering.prediction import Attempt, Prediction, attempt, predict, records
 from evergreen.store.inference_log import Record
 from evergreen.store.s3 import Bucket
 

@@ -10,7 +10,7 @@ from fastapi import Request
 
 from evergreen.customers.names import meant
 from evergreen.errors import InputError
-from evergreen.jobs import ids
+from evergreen.jobs.answering import ids
 
 ONE: Mapping[str, tuple[str, ...]] = {"explain": ("false", "true")}
 """The options of a request for one prediction, each with what it may be, the default first, …"""

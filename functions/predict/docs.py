@@ -23,8 +23,8 @@ from starlette.exceptions import HTTPException
 
 from evergreen.customers import outcome_schema
 from evergreen.errors import CorruptModelError, NoModelError
-from evergreen.jobs.champion import Champion
-from evergreen.jobs.prediction import Prediction
+from evergreen.jobs.answering.champion import Champion
+from evergreen.jobs.answering.prediction import Prediction
 
 _SCHEMAS = "#/components/schemas/"
 _ANSWERS = (Prediction, Batch, Model, Health, Readiness, Accepted, *watched.DOCUMENTS)

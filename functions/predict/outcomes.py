@@ -19,8 +19,8 @@ from running import Run
 from starlette.exceptions import HTTPException
 
 from evergreen.errors import ConflictError
-from evergreen.jobs.accepting import accept
-from evergreen.jobs.champion import Champion
+from evergreen.jobs.answering.champion import Champion
+from evergreen.jobs.outcomes.accepting import accept
 from evergreen.store.s3 import FAULTS, Bucket
 
 _AGAIN = "5"  # seconds

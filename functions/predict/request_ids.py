@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from evergreen.jobs import ids
+from evergreen.jobs.answering import ids
 
 HEADER = "x-request-id"
 

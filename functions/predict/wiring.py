@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
 from evergreen.errors import CorruptModelError, NoModelError
-from evergreen.jobs.champion import Champion
+from evergreen.jobs.answering.champion import Champion
 from evergreen.settings import Settings
 from evergreen.store import inference_log, patience
 from evergreen.store.inference_log import Record, Shipper

@@ -8,8 +8,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from telling import numbers, tell
 
-from evergreen.jobs.occasion import Trigger
-from evergreen.jobs.retraining import Retraining
+from evergreen.jobs.learning.occasion import Trigger
+from evergreen.jobs.learning.retraining import Retraining
 from evergreen.settings import Settings
 from evergreen.store.buckets import Buckets
 from evergreen.store.events import Events

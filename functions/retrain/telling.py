@@ -3,7 +3,7 @@
 from itertools import islice
 from typing import Any
 
-from evergreen.jobs.retraining import Outcome, Status
+from evergreen.jobs.learning.retraining import Outcome, Status
 from evergreen.store.events import Events
 
 FILES = 100  # so many are told in an event, which is to stay small; the bucket says it of all

@@ -8,11 +8,11 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from evergreen.jobs.champion import Champion
-from evergreen.jobs.parts import PartScoring
-from evergreen.jobs.scoring import Scoring
-from evergreen.jobs.summary import Summary
-from evergreen.jobs.uploads import Uploads
+from evergreen.jobs.answering.champion import Champion
+from evergreen.jobs.files.parts import PartScoring
+from evergreen.jobs.files.scoring import Scoring
+from evergreen.jobs.files.summary import Summary
+from evergreen.jobs.files.uploads import Uploads
 from evergreen.models.model import Model
 from evergreen.settings import Settings
 from evergreen.store.buckets import Buckets

@@ -14,7 +14,7 @@ from pathlib import Path
 import boto3
 
 from evergreen.errors import NoModelError
-from evergreen.jobs.retraining import Retraining
+from evergreen.jobs.learning.retraining import Retraining
 from evergreen.settings import Settings
 from evergreen.store import keys
 from evergreen.store.buckets import Buckets

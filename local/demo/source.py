@@ -13,8 +13,8 @@ from evergreen.customers.features import Categorical, Feature, Level, Numeric
 from evergreen.customers.inference import Inference
 from evergreen.customers.schema import Schema
 from evergreen.errors import InputError
-from evergreen.jobs.history import History
-from evergreen.jobs.proposal import propose
+from evergreen.jobs.learning.history import History
+from evergreen.jobs.learning.proposal import propose
 from local.demo import customers, shift
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from evergreen.jobs.history import History
+from evergreen.jobs.learning.history import History
 from evergreen.models.training import train, version_files
 from evergreen.statistics.baseline import Column
 from local.demo.source import find, to_json

@@ -28,10 +28,10 @@ from scipy import stats
 
 from evergreen.customers.features import Categorical
 from evergreen.customers.schema import Matrix, Schema
-from evergreen.jobs.monitoring import check
-from evergreen.jobs.pieces import KeptPieces
-from evergreen.jobs.population import MOST, Population, starts
-from evergreen.jobs.prediction import predict, records
+from evergreen.jobs.answering.prediction import predict, records
+from evergreen.jobs.drift.monitoring import check
+from evergreen.jobs.drift.pieces import KeptPieces
+from evergreen.jobs.drift.population import MOST, Population, starts
 from evergreen.models import artifact
 from evergreen.models.artifact import Artifact, Manifest
 from evergreen.models.model import Model

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 from evergreen.customers.files import Kind
-from evergreen.jobs.scoring import score
-from evergreen.jobs.streaming import Results
-from evergreen.jobs.summary import Summary
+from evergreen.jobs.files.scoring import score
+from evergreen.jobs.files.streaming import Results
+from evergreen.jobs.files.summary import Summary
 from evergreen.models import artifact
 from evergreen.models.model import Model
 

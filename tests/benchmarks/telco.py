@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from evergreen.jobs.history import History
+from evergreen.jobs.learning.history import History
 from evergreen.models.training import train, version_files
 from local.demo.source import find
 

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from evergreen.customers.features import Categorical
 from evergreen.customers.schema import Matrix, Schema
-from evergreen.jobs.history import History
+from evergreen.jobs.learning.history import History
 from evergreen.models.candidates import Candidate
 from evergreen.models.learning import Learned, learn
 from evergreen.models.training import Labelled, train, version_files

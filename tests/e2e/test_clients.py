@@ -16,7 +16,7 @@ import httpx2 as httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from evergreen.jobs.prediction import predict
+from evergreen.jobs.answering.prediction import predict
 from evergreen.models.model import Model
 from local.demo.stack import ROOT, TOOLS
 

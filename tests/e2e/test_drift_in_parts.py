@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from evergreen.jobs.counting import Round
+from evergreen.jobs.drift.counting import Round
 from evergreen.store import keys
 
 from .conftest import Deployed, eventually

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from evergreen.jobs import ids
+from evergreen.jobs.answering import ids
 from evergreen.store import keys
 from evergreen.store.registry import Registry
 from local.demo.source import to_json

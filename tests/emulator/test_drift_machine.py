@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from evergreen.jobs.counting import Round
+from evergreen.jobs.drift.counting import Round
 from evergreen.store import keys
 
 from .conftest import Deploy, Emulator

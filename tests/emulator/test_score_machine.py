@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from evergreen.jobs.splitting import manifest
+from evergreen.jobs.files.splitting import manifest
 from evergreen.store import keys
 
 from .conftest import Deploy, Emulator

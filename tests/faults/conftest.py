@@ -23,10 +23,12 @@ from botocore.client import BaseClient
 
 from evergreen.customers.schema import Schema
 from evergreen.customers.table import Table
-from evergreen.jobs import monitoring, outcomes, publishing, replaying
-from evergreen.jobs.cohort import Cohort
-from evergreen.jobs.gate import Gate
-from evergreen.jobs.history import History
+from evergreen.jobs.drift import monitoring, publishing
+from evergreen.jobs.learning.cohort import Cohort
+from evergreen.jobs.learning.gate import Gate
+from evergreen.jobs.learning.history import History
+from evergreen.jobs.outcomes import intake as outcomes
+from evergreen.jobs.steering import replaying
 from evergreen.models import training
 from evergreen.models.artifact import Artifact
 from evergreen.models.candidates import Candidate

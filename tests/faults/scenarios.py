@@ -14,13 +14,13 @@ import pandas as pd
 
 from evergreen.customers.schema import Schema
 from evergreen.errors import InputError
-from evergreen.jobs.accepting import accept
-from evergreen.jobs.history import Sources
-from evergreen.jobs.prediction import predict, records
-from evergreen.jobs.replaying import replay
-from evergreen.jobs.scoring import Scoring
-from evergreen.jobs.stewardship import Stewardship
-from evergreen.jobs.uploads import Uploads
+from evergreen.jobs.answering.prediction import predict, records
+from evergreen.jobs.files.scoring import Scoring
+from evergreen.jobs.files.uploads import Uploads
+from evergreen.jobs.learning.history import Sources
+from evergreen.jobs.learning.stewardship import Stewardship
+from evergreen.jobs.outcomes.accepting import accept
+from evergreen.jobs.steering.replaying import replay
 from evergreen.models import artifact
 from evergreen.models.artifact import Artifact, Manifest, version_name
 from evergreen.models.model import Model

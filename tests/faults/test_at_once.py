@@ -10,7 +10,7 @@ import pytest
 from botocore.client import BaseClient
 
 from evergreen.errors import ConflictError
-from evergreen.jobs import measuring
+from evergreen.jobs.outcomes import measuring
 
 from .injection import Kind
 from .scenarios import HOUR, MONDAY, SCENARIOS, World, measure, measured_in_effect

@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from moto import mock_aws
 
 from evergreen.customers.schema import Schema
-from evergreen.jobs.history import Sources
+from evergreen.jobs.learning.history import Sources
 from evergreen.models.artifact import Artifact, version_name
 from evergreen.store import keys
 from evergreen.store.registry import Pointer, Registry

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import orjson
 
-from evergreen.jobs.prediction import predict, records
+from evergreen.jobs.answering.prediction import predict, records
 from evergreen.models.model import Model
 from evergreen.store import keys
 from evergreen.store.s3 import Bucket

@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from evergreen.errors import CorruptModelError, NoModelError
-from evergreen.jobs.champion import Champion
+from evergreen.jobs.answering.champion import Champion
 from evergreen.models import artifact
 from evergreen.models.artifact import Artifact
 from evergreen.models.model import Model

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from evergreen.jobs.monitoring import check
-from evergreen.jobs.publishing import publish
+from evergreen.jobs.drift.monitoring import check
+from evergreen.jobs.drift.publishing import publish
 from evergreen.models.artifact import Artifact
 from evergreen.settings import Thresholds
 from evergreen.store import functions, keys

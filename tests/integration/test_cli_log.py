@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from evergreen.cli import logs as commands
-from evergreen.jobs import replaying
-from evergreen.jobs.replaying import replay
+from evergreen.jobs.steering import replaying
+from evergreen.jobs.steering.replaying import replay
 from evergreen.store import inference_log, keys
 from evergreen.store.s3 import Bucket
 from local.demo.stack import ROOT

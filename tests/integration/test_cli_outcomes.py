@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from evergreen.customers.schema import Schema
-from evergreen.jobs.outcomes import take_in
+from evergreen.jobs.outcomes.intake import take_in
 from evergreen.store import keys
 from evergreen.store.registry import Pointer
 from evergreen.store.s3 import Bucket

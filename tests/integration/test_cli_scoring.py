@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 
 from evergreen.cli import scoring
-from evergreen.jobs.claim import Claim
-from evergreen.jobs.prediction import predict
-from evergreen.jobs.scoring import Scoring
-from evergreen.jobs.streaming import Results
-from evergreen.jobs.upload import Upload
-from evergreen.jobs.uploads import Uploads
+from evergreen.jobs.answering.prediction import predict
+from evergreen.jobs.files.claim import Claim
+from evergreen.jobs.files.scoring import Scoring
+from evergreen.jobs.files.streaming import Results
+from evergreen.jobs.files.upload import Upload
+from evergreen.jobs.files.uploads import Uploads
 from evergreen.models.model import Model
 from evergreen.store import keys
 from evergreen.store.registry import Pointer

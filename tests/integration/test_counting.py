@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evergreen.errors import NoModelError, NotFoundError
-from evergreen.jobs import population
-from evergreen.jobs.counting import Counting, Round
-from evergreen.jobs.monitoring import Check, check, reference
-from evergreen.jobs.population import Population, starts
-from evergreen.jobs.prediction import predict, records
+from evergreen.jobs.answering.prediction import predict, records
+from evergreen.jobs.drift import population
+from evergreen.jobs.drift.counting import Counting, Round
+from evergreen.jobs.drift.monitoring import Check, check, reference
+from evergreen.jobs.drift.population import Population, starts
 from evergreen.models.model import Model
 from evergreen.models.reference import Reference
 from evergreen.settings import Thresholds

@@ -9,9 +9,9 @@ import jsonschema
 import numpy as np
 import pytest
 
-from evergreen.jobs import monitoring
-from evergreen.jobs.monitoring import Check, against, check
-from evergreen.jobs.publishing import publish
+from evergreen.jobs.drift import monitoring
+from evergreen.jobs.drift.monitoring import Check, against, check
+from evergreen.jobs.drift.publishing import publish
 from evergreen.models import artifact, reference_sample
 from evergreen.models.artifact import Artifact, sha256
 from evergreen.models.model import Model

@@ -11,9 +11,9 @@ import boto3
 import pytest
 
 from evergreen.errors import ConflictError
-from evergreen.jobs import trend
-from evergreen.jobs.monitoring import Check, check
-from evergreen.jobs.publishing import publish
+from evergreen.jobs.drift import trend
+from evergreen.jobs.drift.monitoring import Check, check
+from evergreen.jobs.drift.publishing import publish
 from evergreen.models.model import Model
 from evergreen.settings import Thresholds
 from evergreen.store import keys

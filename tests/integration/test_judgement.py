@@ -11,10 +11,10 @@ from sklearn.metrics import roc_auc_score
 
 from evergreen.customers.schema import Schema
 from evergreen.errors import InputError
-from evergreen.jobs.champion import Champion
-from evergreen.jobs.monitoring import check
-from evergreen.jobs.retraining import Outcome, Retraining
-from evergreen.jobs.stewardship import Stewardship
+from evergreen.jobs.answering.champion import Champion
+from evergreen.jobs.drift.monitoring import check
+from evergreen.jobs.learning.retraining import Outcome, Retraining
+from evergreen.jobs.learning.stewardship import Stewardship
 from evergreen.models import artifact
 from evergreen.models.artifact import CHAMPION, Artifact
 from evergreen.models.model import Model
@@ -401,7 +401,7 @@ def test_what_was_learned_is_no_drift(
     """The new regime, a third or a half of all history, is the reference after its promotion."""
     import orjson
 
-    from evergreen.jobs.prediction import predict, records
+    from evergreen.jobs.answering.prediction import predict, records
     from local.demo.source import to_json
 
     def log(rows: int, seed: int, at: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from evergreen.errors import BusyError, ConflictError
-from evergreen.jobs.retraining import Retraining
+from evergreen.jobs.learning.retraining import Retraining
 from evergreen.models.artifact import Artifact
 from evergreen.store import keys, lock
 from evergreen.store.registry import Pointer, Registry

@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 from evergreen.customers.schema import Schema
-from evergreen.jobs.campaign_effects import Campaigns
-from evergreen.jobs.parts import PartScoring
-from evergreen.jobs.scoring import Scoring
-from evergreen.jobs.uploads import Uploads
+from evergreen.jobs.files.parts import PartScoring
+from evergreen.jobs.files.scoring import Scoring
+from evergreen.jobs.files.uploads import Uploads
+from evergreen.jobs.outcomes.campaign_effects import Campaigns
 from evergreen.models.model import Model
 from evergreen.store import keys, lock
 from evergreen.store.events import Events

@@ -13,11 +13,11 @@ import orjson
 import pytest
 
 from evergreen.errors import CorruptModelError, NoModelError
-from evergreen.jobs import population
-from evergreen.jobs.monitoring import Check, check
-from evergreen.jobs.prediction import predict, records
-from evergreen.jobs.scoring import Scoring
-from evergreen.jobs.uploads import Uploads
+from evergreen.jobs.answering.prediction import predict, records
+from evergreen.jobs.drift import population
+from evergreen.jobs.drift.monitoring import Check, check
+from evergreen.jobs.files.scoring import Scoring
+from evergreen.jobs.files.uploads import Uploads
 from evergreen.models import artifact
 from evergreen.models.artifact import Artifact
 from evergreen.models.model import Model

@@ -13,10 +13,10 @@ from botocore.exceptions import ClientError
 from evergreen.customers.outcomes import Reader
 from evergreen.customers.schema import Schema
 from evergreen.errors import NotFoundError
-from evergreen.jobs import outcome_rows
-from evergreen.jobs import outcomes as jobs
-from evergreen.jobs.outcomes import Received, take_in
-from evergreen.jobs.upload import Upload
+from evergreen.jobs.files.upload import Upload
+from evergreen.jobs.outcomes import intake as jobs
+from evergreen.jobs.outcomes import rows as outcome_rows
+from evergreen.jobs.outcomes.intake import Received, take_in
 from evergreen.store import keys
 from evergreen.store.outcomes import Outcome, read, withdraw, write
 from evergreen.store.s3 import Bucket

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evergreen.errors import NotFoundError
-from evergreen.jobs import pieces, population
-from evergreen.jobs.monitoring import check, reference
-from evergreen.jobs.pieces import KeptPieces
-from evergreen.jobs.population import Population, starts
-from evergreen.jobs.prediction import predict, records
+from evergreen.jobs.answering.prediction import predict, records
+from evergreen.jobs.drift import pieces, population
+from evergreen.jobs.drift.monitoring import check, reference
+from evergreen.jobs.drift.pieces import KeptPieces
+from evergreen.jobs.drift.population import Population, starts
 from evergreen.models.model import Model
 from evergreen.models.reference import Reference
 from evergreen.settings import Thresholds

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from evergreen.errors import ConflictError, NoModelError
-from evergreen.jobs.champion import Champion
+from evergreen.jobs.answering.champion import Champion
 from evergreen.models.artifact import ONNX, Artifact
 from evergreen.store import keys, lock
 from evergreen.store.registry import Pointer, Registry

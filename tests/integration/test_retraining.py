@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from evergreen.customers.schema import Schema
-from evergreen.jobs.history import History, Sources
-from evergreen.jobs.retraining import Retraining
-from evergreen.jobs.stewardship import Stewardship
+from evergreen.jobs.learning.history import History, Sources
+from evergreen.jobs.learning.retraining import Retraining
+from evergreen.jobs.learning.stewardship import Stewardship
 from evergreen.models import artifact
 from evergreen.models.model import Model
 from evergreen.store import keys, lock

@@ -9,8 +9,8 @@ import pytest
 
 from evergreen.customers.schema import Schema
 from evergreen.errors import BusyError
-from evergreen.jobs.occasion import Trigger
-from evergreen.jobs.retraining import Retraining
+from evergreen.jobs.learning.occasion import Trigger
+from evergreen.jobs.learning.retraining import Retraining
 from evergreen.store import keys
 from evergreen.store.registry import Pointer, Registry
 from evergreen.store.s3 import Bucket

@@ -9,8 +9,8 @@ import pytest
 
 from evergreen.customers.schema import Schema
 from evergreen.errors import InputError
-from evergreen.jobs import gate
-from evergreen.jobs.retraining import Retraining
+from evergreen.jobs.learning import gate
+from evergreen.jobs.learning.retraining import Retraining
 from evergreen.models.artifact import CHAMPION, ONNX, SCHEMA, Artifact
 from evergreen.models.model import Model
 from evergreen.store import keys

@@ -8,7 +8,7 @@ import pytest
 
 from evergreen.customers.schema import Schema
 from evergreen.errors import InputError, ParityError, SourceError
-from evergreen.jobs.retraining import Retraining
+from evergreen.jobs.learning.retraining import Retraining
 from evergreen.models import training
 from evergreen.store import keys
 from evergreen.store.registry import Pointer, Registry

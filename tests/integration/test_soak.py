@@ -11,7 +11,7 @@ import orjson
 import pytest
 from fastapi.testclient import TestClient
 
-from evergreen.jobs.champion import Champion
+from evergreen.jobs.answering.champion import Champion
 from evergreen.store import keys
 from evergreen.store.registry import Registry
 from evergreen.store.s3 import Bucket

@@ -12,7 +12,7 @@ import pytest
 
 from evergreen.customers.schema import Schema
 from evergreen.errors import SourceError
-from evergreen.jobs.retraining import Retraining
+from evergreen.jobs.learning.retraining import Retraining
 from evergreen.store import keys
 from evergreen.store.registry import Registry
 from evergreen.store.s3 import Bucket

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from evergreen.customers.schema import Schema
 from evergreen.errors import NoModelError
-from evergreen.jobs.scoring import Scoring
-from evergreen.jobs.summary import Summary
-from evergreen.jobs.uploads import Uploads
+from evergreen.jobs.files.scoring import Scoring
+from evergreen.jobs.files.summary import Summary
+from evergreen.jobs.files.uploads import Uploads
 from evergreen.models.model import Model
 from evergreen.store import inference_log, keys
 from evergreen.store.s3 import Bucket

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
-from evergreen.jobs.segments import apart
+from evergreen.jobs.drift.segments import apart
 from evergreen.settings import Thresholds
 from evergreen.statistics.joint import joint
 from tests.simulations.populations import POPULATIONS, Floats, Population, sample

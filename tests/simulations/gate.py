@@ -22,8 +22,8 @@ from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from evergreen.customers.schema import Schema
-from evergreen.jobs.gate import Gate
-from evergreen.jobs.history import History
+from evergreen.jobs.learning.gate import Gate
+from evergreen.jobs.learning.history import History
 from evergreen.models import artifact, training
 from evergreen.models.artifact import Artifact, Manifest
 from evergreen.models.known import Known

@@ -24,7 +24,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from evergreen.customers.schema import Matrix, Schema
-from evergreen.jobs.history import History
+from evergreen.jobs.learning.history import History
 from evergreen.models.learners import Floats, Labels, Learner, learners
 from evergreen.models.pipelines import SEED, fit, rivals
 from evergreen.statistics.comparison import losses

@@ -28,10 +28,10 @@ from rich.console import Console
 from threadpoolctl import threadpool_limits
 
 from evergreen.customers.schema import Schema
-from evergreen.jobs.history import History
-from evergreen.jobs.monitoring import check
-from evergreen.jobs.prediction import predict, records
-from evergreen.jobs.retraining import Retraining, Trigger
+from evergreen.jobs.answering.prediction import predict, records
+from evergreen.jobs.drift.monitoring import check
+from evergreen.jobs.learning.history import History
+from evergreen.jobs.learning.retraining import Retraining, Trigger
 from evergreen.models.model import Model
 from evergreen.models.pipelines import gradient_boosting
 from evergreen.settings import Thresholds

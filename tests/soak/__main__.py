@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from evergreen.jobs.stewardship import Stewardship
+from evergreen.jobs.learning.stewardship import Stewardship
 from evergreen.store import keys
 from evergreen.store.registry import Registry
 from evergreen.store.s3 import Bucket

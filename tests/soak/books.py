@@ -11,8 +11,8 @@ from itertools import pairwise
 from typing import Any
 
 from evergreen.errors import NotFoundError
-from evergreen.jobs.outcomes import Received
-from evergreen.jobs.summary import Summary
+from evergreen.jobs.files.summary import Summary
+from evergreen.jobs.outcomes.intake import Received
 from evergreen.store import inference_log, keys, metrics, outcomes
 from evergreen.store.registry import Move, Registry
 from evergreen.store.s3 import Bucket

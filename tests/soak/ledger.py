@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from evergreen.jobs.upload import Upload
+from evergreen.jobs.files.upload import Upload
 from tests.soak.outcomes import Filed, Told
 
 

@@ -19,8 +19,8 @@ from botocore.config import Config
 
 from evergreen.customers.names import PREDICTION_ID
 from evergreen.errors import ConflictError
-from evergreen.jobs.stewardship import Stewardship
-from evergreen.jobs.upload import Upload
+from evergreen.jobs.files.upload import Upload
+from evergreen.jobs.learning.stewardship import Stewardship
 from evergreen.store import keys
 from evergreen.store.registry import Registry
 from evergreen.store.s3 import Bucket

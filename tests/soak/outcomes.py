@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import pandas as pd
 
 from evergreen.customers.names import CHURNED, KEY, OBSERVED_AT, PREDICTION_ID
-from evergreen.jobs.upload import Upload
+from evergreen.jobs.files.upload import Upload
 from evergreen.store.outcomes import Outcome
 from local.demo.doors import as_csv
 

@@ -19,6 +19,7 @@ MODULES = {
     for path in PACKAGE.rglob("*.py")
     if path.stem != "__init__"
 }
+JOBS = sorted(path.parent.name for path in PACKAGE.glob("jobs/*/__init__.py"))
 PURE = ("customers", "statistics", "models", "reports")
 
 
@@ -70,6 +71,25 @@ def test_imports_point_down(module: str) -> None:
     below = order[: order.index(wing(module))]
     used = own(MODULES[module])
     assert {wing(name) for name in used} <= {wing(module), *below}
+
+
+@pytest.mark.parametrize(
+    "part", sorted(path.parent.name for path in PACKAGE.glob("jobs/*/__init__.py"))
+)
+def test_a_part_of_the_jobs_says_in_a_line_what_lives_there(part: str) -> None:
+    said = ast.get_docstring(ast.parse(PACKAGE.joinpath("jobs", part, "__init__.py").read_text()))
+    assert said
+    assert "\n" not in said
+
+
+def test_parts_of_the_jobs_do_not_need_each_other_in_a_circle() -> None:
+    needs: dict[str, set[str]] = {}
+    for module, path in MODULES.items():
+        if wing(module) == "jobs":
+            used = {name.split(".")[1] for name in own(path) if wing(name) == "jobs"}
+            part = module.split(".")[1]
+            needs.setdefault(part, set()).update(used - {part})
+    TopologicalSorter(needs).prepare()
 
 
 def test_no_module_is_needed_by_what_it_needs() -> None:

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from evergreen.customers import files
 from evergreen.customers.schema import Matrix, Schema
-from evergreen.jobs.call_list import Call, CallList
-from evergreen.jobs.explaining import Explanation, explain
-from evergreen.jobs.scoring import score as score_file
-from evergreen.jobs.streaming import Results
-from evergreen.jobs.summary import Summary
+from evergreen.jobs.answering.explaining import Explanation, explain
+from evergreen.jobs.files.call_list import Call, CallList
+from evergreen.jobs.files.scoring import score as score_file
+from evergreen.jobs.files.streaming import Results
+from evergreen.jobs.files.summary import Summary
 from evergreen.models.model import Model
 from local.demo.source import to_json
 
@@ -138,7 +138,7 @@ def unexplained(monkeypatch: pytest.MonkeyPatch) -> None:
     def explain(model: Model, matrix: Matrix, **_: int) -> list[Explanation]:
         return [Explanation(0.0, (), 0.0)] * len(matrix)
 
-    monkeypatch.setattr("evergreen.jobs.call_list.explain", explain)
+    monkeypatch.setattr("evergreen.jobs.files.call_list.explain", explain)
 
 
 def control(model: Model, who: Sequence[int], at: str = AT, share: float = 0.1) -> set[int]:

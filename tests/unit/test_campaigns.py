@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.jobs.campaign_effects import Campaigns
-from evergreen.jobs.campaigns import keep
-from evergreen.jobs.joining import MATCHED
-from evergreen.jobs.told import Table
+from evergreen.jobs.files.campaigns import keep
+from evergreen.jobs.outcomes.campaign_effects import Campaigns
+from evergreen.jobs.outcomes.joining import MATCHED
+from evergreen.jobs.outcomes.told import Table
 from evergreen.models.model import Model
 from evergreen.statistics.campaign import effect
 from evergreen.store import keys

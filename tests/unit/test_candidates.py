@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from evergreen.customers.schema import Schema
-from evergreen.jobs.history import History
+from evergreen.jobs.learning.history import History
 from evergreen.models import candidates as searching
 from evergreen.models import training
 from evergreen.models.candidates import Candidate, Search, Tried, candidates, choose

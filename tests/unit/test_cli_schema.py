@@ -15,7 +15,7 @@ from evergreen.cli import app as cli
 from evergreen.customers.schema import Schema
 from evergreen.customers.table import Table
 from evergreen.errors import InputError
-from evergreen.jobs.history import History
+from evergreen.jobs.learning.history import History
 from local.demo import source
 from tests.unit.frames import Columns, bank, german, telecom
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from evergreen.customers.schema import Schema
 from evergreen.errors import InputError
-from evergreen.jobs.cohort import HELD_OUT_OF, RECENT, Cohort, recency
-from evergreen.jobs.history import History
+from evergreen.jobs.learning.cohort import HELD_OUT_OF, RECENT, Cohort, recency
+from evergreen.jobs.learning.history import History
 from evergreen.models.known import Known
 
 FIELDS: list[dict[str, Any]] = [

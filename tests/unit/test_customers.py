@@ -14,7 +14,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from evergreen.customers.features import Categorical
 from evergreen.customers.schema import Schema
-from evergreen.jobs.history import History
+from evergreen.jobs.learning.history import History
 from local.demo.customers import SHIFTED, UNKNOWN, churn_probability, customers, main
 
 ROOT = Path(__file__).resolve().parents[2]

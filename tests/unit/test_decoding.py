@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from evergreen.customers.json_cells import Cells, Column, Known, bare, ids, times
 from evergreen.customers.schema import Schema
-from evergreen.jobs.log_rows import CUSTOMER, LogRows
+from evergreen.jobs.drift.log_rows import CUSTOMER, LogRows
 from evergreen.store import decoding, inference_log
 from evergreen.store.decoding import Cutter, Shape
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from evergreen.customers.layout import Layout
 from evergreen.customers.records import Block
 from evergreen.customers.schema import Schema
-from evergreen.jobs.filed import Filed
-from evergreen.jobs.prediction import KEPT_FIELDS, KEPT_LENGTH, Prediction, records
+from evergreen.jobs.answering.prediction import KEPT_FIELDS, KEPT_LENGTH, Prediction, records
+from evergreen.jobs.files.filed import Filed
 from evergreen.models.model import Model
 
 AT = "2026-01-01T00:00:00+00:00"

@@ -10,9 +10,9 @@ import pytest
 from scipy import special
 
 from evergreen.customers.schema import Matrix, Schema
-from evergreen.jobs.cohort import Cohort
-from evergreen.jobs.gate import MARGIN, Decision, Gate
-from evergreen.jobs.history import History
+from evergreen.jobs.learning.cohort import Cohort
+from evergreen.jobs.learning.gate import MARGIN, Decision, Gate
+from evergreen.jobs.learning.history import History
 from evergreen.models.artifact import Artifact
 from evergreen.models.reference import Reference
 from evergreen.models.training import Trained

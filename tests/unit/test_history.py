@@ -11,7 +11,7 @@ import pytest
 from evergreen.customers.schema import Schema
 from evergreen.customers.table import Table
 from evergreen.errors import InputError, TableError
-from evergreen.jobs.history import History, Source, Sources
+from evergreen.jobs.learning.history import History, Source, Sources
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SCHEMA_FILE = Source("training/schema.json", "1", NOON)
@@ -128,7 +128,7 @@ def test_a_wrong_value_is_named_by_its_file_and_line(schema: Schema, frame: pd.D
 def test_a_wrong_value_is_found_in_any_chunk(
     schema: Schema, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evergreen.jobs.history._CHUNK", 300)
+    monkeypatch.setattr("evergreen.jobs.learning.history._CHUNK", 300)
     history = History.of({"h": frame})
     expected = schema.encode(
         {n: frame[n].tolist() for n in schema.feature_names}, len(frame)

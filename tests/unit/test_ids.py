@@ -4,7 +4,7 @@ from uuid import RFC_4122, UUID
 
 import pytest
 
-from evergreen.jobs import ids
+from evergreen.jobs.answering import ids
 
 
 @pytest.mark.parametrize("count", [0, 1, 1_000, 4_096, 4_097, 10_000])

@@ -16,7 +16,7 @@ from evergreen.customers.inference import Inference, infer
 from evergreen.customers.numbers import formats
 from evergreen.customers.schema import Schema
 from evergreen.errors import InputError
-from evergreen.jobs.proposal import propose
+from evergreen.jobs.learning.proposal import propose
 from tests.unit.frames import Columns, bank, german, table, telecom
 
 ROWS = 300

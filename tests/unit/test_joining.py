@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from evergreen.customers.identity import identities
 from evergreen.customers.outcomes import Outcome
 from evergreen.customers.schema import Schema
-from evergreen.jobs.joining import Join, Joined, monday
-from evergreen.jobs.told import NEVER, Table
+from evergreen.jobs.outcomes.joining import Join, Joined, monday
+from evergreen.jobs.outcomes.told import NEVER, Table
 from evergreen.store import keys, outcomes
 from evergreen.store.predictions_index import PredictionsIndex, hashed
 from evergreen.store.s3 import Bucket

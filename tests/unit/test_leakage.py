@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from evergreen.customers.schema import Schema
-from evergreen.jobs.cohort import leaking
+from evergreen.jobs.learning.cohort import leaking
 from evergreen.models.training import Labelled
 from evergreen.statistics import leakage
 from evergreen.statistics.leakage import leaks, measure, roc_auc

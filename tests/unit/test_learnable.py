@@ -11,8 +11,8 @@ import pytest
 
 from evergreen.customers.schema import Schema
 from evergreen.errors import ConflictError
-from evergreen.jobs import learnable
-from evergreen.jobs.history import History, Sources
+from evergreen.jobs.learning.history import History, Sources
+from evergreen.jobs.outcomes import learnable
 from evergreen.models.artifact import Artifact
 from evergreen.models.model import Model
 from evergreen.store import keys

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from evergreen.customers.outcomes import Outcome
 from evergreen.customers.schema import Schema
 from evergreen.errors import BusyError, ConflictError, NoModelError, NotFoundError
-from evergreen.jobs import measuring
-from evergreen.jobs.measuring import Measurement, Measuring
+from evergreen.jobs.outcomes import measuring
+from evergreen.jobs.outcomes.measuring import Measurement, Measuring
 from evergreen.models.artifact import Artifact, sha256
 from evergreen.models.model import Model
 from evergreen.statistics.estimation import estimate

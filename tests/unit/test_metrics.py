@@ -10,9 +10,9 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from evergreen.jobs.measuring import Measurement
-from evergreen.jobs.retraining import Outcome, Status
-from evergreen.jobs.summary import Summary
+from evergreen.jobs.files.summary import Summary
+from evergreen.jobs.learning.retraining import Outcome, Status
+from evergreen.jobs.outcomes.measuring import Measurement
 from evergreen.store.metrics import NAMESPACE, UNITS, Metrics, Service
 
 from .test_monitoring_template import module

@@ -12,7 +12,7 @@ import pytest
 
 from evergreen.customers.schema import Schema
 from evergreen.errors import CorruptModelError, InputError, ParityError
-from evergreen.jobs.history import History
+from evergreen.jobs.learning.history import History
 from evergreen.models import artifact, training
 from evergreen.models.artifact import CHAMPION, FASTER, Artifact, Manifest
 from evergreen.models.golden import Golden

@@ -14,7 +14,7 @@ from evergreen.customers.outcomes import Opposite, Outcome, Reader, opposites
 from evergreen.customers.schema import Schema
 from evergreen.customers.values import plain
 from evergreen.errors import Problem, TableError
-from evergreen.jobs import ids
+from evergreen.jobs.answering import ids
 
 NOW = datetime(2026, 5, 31, 12, tzinfo=UTC)
 RECEIVED = "2026-05-31T12:00:00.000000+00:00"

@@ -7,7 +7,7 @@ import pytest
 
 from evergreen.customers.schema import Schema
 from evergreen.errors import InvalidRows
-from evergreen.jobs.prediction import predict, records
+from evergreen.jobs.answering.prediction import predict, records
 from evergreen.models.answers import DIGITS, risk
 from evergreen.models.model import Model
 from local.demo.source import to_json

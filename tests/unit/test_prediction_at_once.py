@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from evergreen.customers.schema import Schema
 from evergreen.errors import InvalidRows, Problem
-from evergreen.jobs.prediction import Prediction, attempt, predict
+from evergreen.jobs.answering.prediction import Prediction, attempt, predict
 from evergreen.models.answers import rounded
 from evergreen.models.model import Model
 from local.demo.source import to_json

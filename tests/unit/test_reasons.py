@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evergreen.customers.schema import Matrix, Schema
-from evergreen.jobs.explaining import explain
+from evergreen.jobs.answering.explaining import explain
 from evergreen.models import typical
 from evergreen.models.model import Model
 from evergreen.models.reasons import reasons

@@ -11,10 +11,10 @@ import jsonschema
 import numpy as np
 import pytest
 
-from evergreen.jobs import monitoring
-from evergreen.jobs.history import History
-from evergreen.jobs.monitoring import Check
-from evergreen.jobs.trend import Trend
+from evergreen.jobs.drift import monitoring
+from evergreen.jobs.drift.monitoring import Check
+from evergreen.jobs.drift.trend import Trend
+from evergreen.jobs.learning.history import History
 from evergreen.models.artifact import Artifact
 from evergreen.models.reference import Reference
 from evergreen.reports import drift

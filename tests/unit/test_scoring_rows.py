@@ -18,13 +18,13 @@ from evergreen.customers import files
 from evergreen.customers.schema import Schema
 from evergreen.customers.values import defused
 from evergreen.errors import TableError
-from evergreen.jobs.answers import ANSWERS, REASONS
-from evergreen.jobs.explaining import explain
-from evergreen.jobs.filed import Filed
-from evergreen.jobs.prediction import predict
-from evergreen.jobs.scoring import score as score_file
-from evergreen.jobs.streaming import Results
-from evergreen.jobs.summary import Summary
+from evergreen.jobs.answering.explaining import explain
+from evergreen.jobs.answering.prediction import predict
+from evergreen.jobs.files.answers import ANSWERS, REASONS
+from evergreen.jobs.files.filed import Filed
+from evergreen.jobs.files.scoring import score as score_file
+from evergreen.jobs.files.streaming import Results
+from evergreen.jobs.files.summary import Summary
 from evergreen.models.answers import risk, rounded
 from evergreen.models.decisions import decide
 from evergreen.models.model import Model

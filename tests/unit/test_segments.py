@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from evergreen.customers.schema import Schema
-from evergreen.jobs.segments import MOST, Segments, segments
+from evergreen.jobs.drift.segments import MOST, Segments, segments
 from evergreen.settings import Thresholds
 
 LIMITS = Thresholds()

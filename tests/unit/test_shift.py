@@ -12,7 +12,7 @@ from scipy import stats
 
 from evergreen.customers.features import Categorical
 from evergreen.customers.schema import Schema
-from evergreen.jobs.history import History
+from evergreen.jobs.learning.history import History
 from local.demo.shift import ordinary, shifted
 
 ROOT = Path(__file__).resolve().parents[2]

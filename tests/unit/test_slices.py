@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy import special, stats
 
 from evergreen.customers.schema import Matrix, Schema
-from evergreen.jobs.slices import MARGIN, MIN_SLICE, Slice, slices
+from evergreen.jobs.learning.slices import MARGIN, MIN_SLICE, Slice, slices
 from evergreen.statistics.comparison import Labels, losses
 
 CUSTOMERS = 3_000

@@ -8,7 +8,7 @@ import pytest
 
 from evergreen.cli import schemas
 from evergreen.customers.outcomes import Reader
-from evergreen.jobs.outcome_rows import Cells
+from evergreen.jobs.outcomes.rows import Cells
 from local.demo.source import SCHEMAS
 from tests.soak.outcomes import Told, judge, judge_measured, table
 

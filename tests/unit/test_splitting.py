@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from evergreen.customers.careful import SeamError
 from evergreen.customers.dialect import Dialect
 from evergreen.customers.records import Block, blocks
-from evergreen.jobs import splitting
-from evergreen.jobs.splitting import cuts, manifest
+from evergreen.jobs.files import splitting
+from evergreen.jobs.files.splitting import cuts, manifest
 
 Ranges = list[tuple[int, int]]
 PLAIN_CSV = Dialect()

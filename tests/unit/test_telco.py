@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from evergreen.customers.schema import Matrix
-from evergreen.jobs.history import History
+from evergreen.jobs.learning.history import History
 from evergreen.models import artifact, training
 from evergreen.models.artifact import Artifact, Manifest
 from evergreen.models.model import Model

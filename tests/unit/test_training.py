@@ -13,7 +13,7 @@ import pytest
 
 from evergreen.customers.schema import Matrix, Schema
 from evergreen.errors import InputError, ParityError
-from evergreen.jobs.history import History
+from evergreen.jobs.learning.history import History
 from evergreen.models import artifact, learning, training
 from evergreen.models.answers import rounded
 from evergreen.models.artifact import Artifact, Manifest

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.jobs.trend import KEPT, SHOWN, Entry, Trend
+from evergreen.jobs.drift.trend import KEPT, SHOWN, Entry, Trend
 from evergreen.settings import Thresholds
 from evergreen.statistics.drift import ColumnDrift, Report, Verdict
 

@@ -92,7 +92,7 @@ def _latest(found: Deployment) -> Any:
 def _file(found: Deployment, file: Path, version: str | None) -> dict[str, Any]:
     with busy("Loading the model") as tell:
         from evergreen.customers.table import Table
-        from evergreen.jobs import checking  # scipy takes a while to import
+        from evergreen.jobs.drift import checking  # scipy takes a while to import
 
         thresholds = found.settings("DriftFunction").drift_thresholds
         champion = checking.reference(found.registry, version)
@@ -106,7 +106,7 @@ def _log(
     found: Deployment, since: datetime, until: datetime, version: str | None
 ) -> dict[str, Any]:
     with busy("Loading the model") as tell:
-        from evergreen.jobs import checking
+        from evergreen.jobs.drift import checking
 
         thresholds = found.settings("DriftFunction").drift_thresholds
         registry = found.registry

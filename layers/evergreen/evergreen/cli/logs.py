@@ -11,7 +11,7 @@ from evergreen.cli import output
 from evergreen.cli.deployment import Deployment, Stack
 from evergreen.cli.output import Json, busy, commands, example, line
 from evergreen.cli.times import MEANT, moment
-from evergreen.jobs.replaying import replay
+from evergreen.jobs.steering.replaying import replay
 from evergreen.store.inference_log import Record
 from evergreen.store.tail import Tail
 

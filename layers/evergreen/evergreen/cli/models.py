@@ -9,8 +9,8 @@ import typer
 from evergreen.cli import output
 from evergreen.cli.deployment import Deployment, Stack
 from evergreen.cli.output import Json, Reason, busy, commands, console, example, line
-from evergreen.jobs import inspection
-from evergreen.jobs.stewardship import Stewardship
+from evergreen.jobs.learning.stewardship import Stewardship
+from evergreen.jobs.steering import inspection
 
 app = commands("Model versions: list, compare, verify, promote, roll back.")
 

@@ -20,8 +20,8 @@ from evergreen.customers.files import Kind
 from evergreen.customers.outcomes import Reader
 from evergreen.customers.schema import Schema
 from evergreen.errors import InputError, NotFoundError, TableError
-from evergreen.jobs.outcome_rows import Cells, Objects
-from evergreen.jobs.outcomes import Received
+from evergreen.jobs.outcomes.intake import Received
+from evergreen.jobs.outcomes.rows import Cells, Objects
 from evergreen.models import artifact
 from evergreen.store import keys
 

@@ -17,7 +17,7 @@ from evergreen.customers.json_lines import Object, objects
 from evergreen.customers.schema import Schema
 from evergreen.customers.table import Table
 from evergreen.errors import InputError
-from evergreen.jobs.prediction import Customer, attempt
+from evergreen.jobs.answering.prediction import Customer, attempt
 from evergreen.models.model import Model
 
 MOST = 1_000

@@ -15,7 +15,7 @@ from evergreen.customers.inference import Inference
 from evergreen.customers.schema import Schema
 from evergreen.customers.table import Table
 from evergreen.errors import InputError, Problem
-from evergreen.jobs.proposal import propose
+from evergreen.jobs.learning.proposal import propose
 
 app = commands("Schemas: what the columns of a file of customers are.")
 

@@ -15,10 +15,10 @@ from evergreen.cli.output import Json, busy, commands, example, line
 from evergreen.cli.waiting import wait
 from evergreen.customers import files
 from evergreen.errors import InputError, NotFoundError
-from evergreen.jobs.call_list import CallList
-from evergreen.jobs.scoring import score as score_file
-from evergreen.jobs.streaming import Results
-from evergreen.jobs.summary import Summary
+from evergreen.jobs.files.call_list import CallList
+from evergreen.jobs.files.scoring import score as score_file
+from evergreen.jobs.files.streaming import Results
+from evergreen.jobs.files.summary import Summary
 from evergreen.models.model import Model
 from evergreen.store import keys
 

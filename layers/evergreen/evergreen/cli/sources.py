@@ -8,7 +8,7 @@ import typer
 from evergreen.cli import output
 from evergreen.cli.deployment import Deployment, Stack
 from evergreen.cli.output import Json, Reason, commands, example, line
-from evergreen.jobs.stewardship import Stewardship
+from evergreen.jobs.learning.stewardship import Stewardship
 
 app = commands("Labelled files that are set aside, and so not learned from.")
 

@@ -12,8 +12,8 @@ from evergreen.cli.output import Json, busy, commands, console, example
 from evergreen.cli.performance import METRICS, read, row
 from evergreen.cli.times import age
 from evergreen.errors import NoModelError, NotFoundError
-from evergreen.jobs import inspection
-from evergreen.jobs.replaying import replay
+from evergreen.jobs.steering import inspection
+from evergreen.jobs.steering.replaying import replay
 from evergreen.store import keys
 from evergreen.store.set_aside import SetAside
 

@@ -1,0 +1,1 @@
+"""Retraining: labelled history, whom to learn from, the gate, and what becomes of a challenger."""

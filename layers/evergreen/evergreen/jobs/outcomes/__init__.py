@@ -1,0 +1,1 @@
+"""What became of customers: taken in, joined with the predictions, measured, handed on to learn."""

@@ -1,0 +1,1 @@
+"""What a person does by hand: look at versions, replay the log."""
