@@ -2,10 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
+from threading import Barrier, Lock
+from typing import Any
 
 import pandas as pd
 import pytest
+from moto.core.botocore_stubber import BotocoreStubber
 
 from evergreen.customers.schema import Schema
 from evergreen.errors import BusyError
@@ -19,6 +21,18 @@ from local.demo.customers import customers
 from .conftest import NOW, put_history, put_schema
 
 TRIGGERS: tuple[Trigger, ...] = ("upload", "drift", "schedule", "upload") * 2
+
+
+@pytest.fixture(autouse=True)
+def _atomic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a conditional write be one step, as S3's is: moto looks first, and writes then."""
+    answer, one_by_one = BotocoreStubber.process_request, Lock()
+
+    def alone(stubber: BotocoreStubber, request: Any) -> Any:
+        with one_by_one:
+            return answer(stubber, request)
+
+    monkeypatch.setattr(BotocoreStubber, "process_request", alone)
 
 
 def run_at_once(data: Bucket, registry: Registry, patience: timedelta) -> list[str]:

@@ -33,6 +33,8 @@ NEW = "20260102T000000Z-4567cdef"
 class S3(ThreadingHTTPServer):
     """A bucket that can be read, over connections that are kept until the snapshot."""
 
+    request_queue_size = 64  # a version's files are read at the same time
+
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Connection)
         self.objects: dict[str, bytes] = {}
