@@ -111,7 +111,6 @@ def environment(endpoint: str) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_LAMBDA_FUNCTION_NAME": "benchmark",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
-        "OMP_NUM_THREADS": "1",  # as many as that memory has processors
         "EVERGREEN_DATA_BUCKET": "data",
         "EVERGREEN_MODEL_BUCKET": "models",
         "EVERGREEN_LOG_BUCKET": "logs",

@@ -43,7 +43,7 @@ class FakeFirehose:
         self.calls.append(len(Records))
         if isinstance(plan, Exception):
             raise plan
-        self.lines += [r["Data"] for r in Records[:plan]]
+        self.lines += [line for r in Records[:plan] for line in r["Data"].splitlines(True)]
         responses = [{"RecordId": "1"}] * len(Records[:plan])
         responses += [{"ErrorCode": "ServiceUnavailableException"}] * len(Records[plan:])
         return {"FailedPutCount": len(Records[plan:]), "RequestResponses": responses}
@@ -77,18 +77,22 @@ def test_a_stream_takes_each_record_as_one_line(logs: Bucket) -> None:
     assert [orjson.loads(line) for line in logs.get(entry.key)[0].splitlines()] == records
 
 
-def test_large_shipments_keep_within_the_limits_of_a_call() -> None:
+def test_what_is_shipped_together_is_one_record_as_far_as_that_may_go() -> None:
     firehose = FakeFirehose([])
     assert ship(firehose, [record(n) for n in range(1_201)]) == []
-    assert firehose.calls == [500, 500, 201]
+    assert firehose.calls == [1]
+    assert len(firehose.lines) == 1_201
     wide = FakeFirehose([])
     ship(wide, [record(n, size=900_000) for n in range(9)])
     assert wide.calls == [4, 4, 1]
+    nothing = FakeFirehose([])
+    ship(nothing, [])
+    assert nothing.calls == []
 
 
 def test_records_that_were_refused_are_sent_once_more() -> None:
     firehose = FakeFirehose([1])
-    assert ship(firehose, [record(n) for n in range(3)]) == []
+    assert ship(firehose, [record(n, size=900_000) for n in range(3)]) == []
     assert firehose.calls == [3, 2]
 
 
@@ -99,15 +103,16 @@ def test_where_firehose_is_down_every_record_is_handed_on(fault: Exception) -> N
 
 
 @given(
-    st.integers(0, 1_300),
-    st.lists(st.one_of(st.integers(0, 500), st.sampled_from([AWAY, THROTTLED])), max_size=8),
+    st.lists(st.sampled_from([0, 1, 20_000, 500_000, 1_100_000]), max_size=30),
+    st.lists(st.one_of(st.integers(0, 4), st.sampled_from([AWAY, THROTTLED])), max_size=8),
     st.sampled_from([0.0, 0.001, 60.0]),
 )
 def test_every_record_ends_in_one_place(
-    count: int, plan: list[int | Exception], patience: float
+    sizes: list[int], plan: list[int | Exception], patience: float
 ) -> None:
     firehose = FakeFirehose(plan)
-    undelivered = ship(firehose, [record(n) for n in range(count)], patience)
+    undelivered = ship(firehose, [record(n, size=s) for n, s in enumerate(sizes)], patience)
+    count = len(sizes)
     ended = Counter(orjson.loads(line)["prediction_id"] for line in [*firehose.lines, *undelivered])
     assert ended == Counter(str(n) for n in range(count))
 
@@ -137,15 +142,15 @@ class SlowFirehose(FakeFirehose):
         return super().put_record_batch(**call)
 
 
-@pytest.mark.parametrize(("first", "delivered"), [(500, 500), (200, 200), (AWAY, 0)])
+@pytest.mark.parametrize(("first", "delivered"), [(4, 4), (2, 2), (AWAY, 0)])
 def test_when_its_time_is_over_no_other_call_is_begun(
     first: int | Exception, delivered: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     firehose = SlowFirehose([first])
     monkeypatch.setattr(inference_log, "time", SimpleNamespace(monotonic=lambda: firehose.now))
-    undelivered = ship(firehose, [record(n) for n in range(1_500)], patience=2)
-    assert firehose.calls == [500]
-    assert (len(firehose.lines), len(undelivered)) == (delivered, 1_500 - delivered)
+    undelivered = ship(firehose, [record(n, size=900_000) for n in range(9)], patience=2)
+    assert firehose.calls == [4]
+    assert (len(firehose.lines), len(undelivered)) == (delivered, 9 - delivered)
 
 
 def test_why_firehose_took_nothing_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -34,7 +34,7 @@ HOUR = timedelta(hours=1)
 """What an object is named by."""
 
 _RECORD_BYTES = 1_000 * 1_024  # the limit of one record
-_BATCH_RECORDS, _BATCH_BYTES = 500, 4_000_000  # the limits of PutRecordBatch, less a margin
+_BATCH_RECORDS = 4  # of these, which is the limit of a call
 _PREFETCH = 16  # objects in memory at a time
 _GZIP = b"\x1f\x8b"
 
@@ -69,35 +69,42 @@ class Shipper:
     """So many seconds later what was refused is sent again, once."""
 
     def ship(self, records: Sequence[Record]) -> None:
-        """Send records; each ends in the stream or in `undelivered`."""
+        """Send records; each ends in the stream or in `undelivered`.
+
+        Those of one request are lines of the same Firehose record, which counts for a multiple of
+        5 KB however small it is.
+        """
         end = time.monotonic() + self.patience
-        lines = [orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in records]
-        failed = [line for line in lines if len(line) > _RECORD_BYTES]
-        fitting = [line for line in lines if len(line) <= _RECORD_BYTES] if failed else lines
-        for batch in _batches(fitting):
+        packs = _packed(
+            [orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in records]
+        )
+        failed = [pack for pack in packs if len(pack) > _RECORD_BYTES]
+        fitting = [pack for pack in packs if len(pack) <= _RECORD_BYTES]
+        for batch in batched(fitting, _BATCH_RECORDS, strict=False):
             refused = self._put(batch, end)
             if refused and time.monotonic() + self.pause < end:
                 time.sleep(self.pause)
                 refused = self._put(refused, end)
             failed += refused
         if failed:
-            self.undelivered(failed)
+            self.undelivered([line for pack in failed for line in pack.splitlines(keepends=True)])
 
-    def _put(self, lines: list[bytes], end: float) -> list[bytes]:
+    def _put(self, packs: Sequence[bytes], end: float) -> Sequence[bytes]:
         """Send lines, unless it is too late to begin, and return those that were not taken."""
         if time.monotonic() >= end:
-            return lines
+            return packs
         try:
             answer = self.firehose.put_record_batch(
-                DeliveryStreamName=self.stream, Records=[{"Data": line} for line in lines]
+                DeliveryStreamName=self.stream, Records=[{"Data": pack} for pack in packs]
             )
         except (BotoCoreError, ClientError) as error:
-            logger.warning("Firehose did not take %d records: %s", len(lines), error)
-            return lines
+            lines = sum(pack.count(b"\n") for pack in packs)
+            logger.warning("Firehose did not take %d records: %s", lines, error)
+            return packs
         if not answer["FailedPutCount"]:
             return []
         results = answer["RequestResponses"]
-        return [line for line, r in zip(lines, results, strict=True) if r.get("ErrorCode")]
+        return [pack for pack, r in zip(packs, results, strict=True) if r.get("ErrorCode")]
 
 
 def read(bucket: Bucket, window: timedelta, now: datetime) -> Iterator[list[Record]]:
@@ -203,23 +210,14 @@ def _is_record(record: Any) -> bool:
     )
 
 
-def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
-    for some in batched(lines, _BATCH_RECORDS, strict=False):
-        if sum(map(len, some)) <= _BATCH_BYTES:
-            yield [*some]  # as nearly always
-        else:
-            yield from _parted(some)
-
-
-def _parted(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Part lines, no more than a batch may have, where they are too long for one."""
-    batch: list[bytes] = []
-    size = 0
+def _packed(lines: Sequence[bytes]) -> list[bytes]:
+    """Put lines together, as many as a Firehose record may have; one that is longer is alone."""
+    packs: list[list[bytes]] = []
+    room = 0
     for line in lines:
-        if batch and size + len(line) > _BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-        batch.append(line)
-        size += len(line)
-    if batch:
-        yield batch
+        if len(line) > room:
+            packs.append([])
+            room = _RECORD_BYTES
+        packs[-1].append(line)
+        room -= len(line)
+    return [b"".join(pack) for pack in packs]
