@@ -232,7 +232,7 @@ class Memory:
     def _PutRecordBatch(
         self, _: Any, DeliveryStreamName: str, Records: list[dict[str, bytes]]
     ) -> dict[str, Any]:
-        self.streamed += [record["Data"] for record in Records]
+        self.streamed += [line for record in Records for line in record["Data"].splitlines(True)]
         return {"FailedPutCount": 0, "RequestResponses": [{"RecordId": "1"} for _ in Records]}
 
     def _PutEvents(self, _: Any, Entries: list[dict[str, Any]]) -> dict[str, Any]:

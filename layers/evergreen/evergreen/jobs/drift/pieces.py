@@ -59,12 +59,12 @@ class Gathered:
     @classmethod
     def parse(cls, content: bytes, dtype: np.dtype[np.void]) -> Self | None:
         """Read what was kept; None where it is none, or has rows of another type."""
-        head, _, _ = content.partition(b"\n")
         try:
-            about = json.loads(head)
+            end = content.index(b"\n")
+            about = json.loads(content[:end])
             if about["type"] != str(dtype):
                 return None
-            rows = np.frombuffer(content, dtype, offset=len(head) + 1)
+            rows = np.frombuffer(content, dtype, offset=end + 1)
             told = {name: about[name] for name in _TOLD}
         except (KeyError, TypeError, ValueError):
             return None
