@@ -8,11 +8,14 @@ from typing import Any
 
 gc.disable()  # what a start makes stays; to look through it for garbage takes time
 
+import memory
 from api import create_app
 from gateways import behind
 from mangum import Mangum
 from snapshot_restore_py import register_after_restore, register_before_snapshot
 from wiring import champion, logger, logs, measure, preload, renew, ship
+
+memory.keep()
 
 
 @cache

@@ -1,5 +1,6 @@
 """The same API outside Lambda: `uvicorn --factory server:create`."""
 
+import memory
 from api import create_app
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
@@ -13,5 +14,6 @@ def create() -> FastAPI:
     requests come to their end before it stops loses none. It publishes no metrics, for nobody takes
     them out of its log.
     """
+    memory.keep()
     preload()
     return create_app(champion(), shipper().ship, logs, run_in_threadpool)
