@@ -75,9 +75,7 @@ class Shipper:
         5 KB however small it is.
         """
         end = time.monotonic() + self.patience
-        packs = _packed(
-            [orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in records]
-        )
+        packs = _packed([*map(orjson.dumps, records)])
         failed = [pack for pack in packs if len(pack) > _RECORD_BYTES]
         fitting = [pack for pack in packs if len(pack) <= _RECORD_BYTES]
         for batch in batched(fitting, _BATCH_RECORDS, strict=False):
@@ -215,9 +213,10 @@ def _packed(lines: Sequence[bytes]) -> list[bytes]:
     packs: list[list[bytes]] = []
     room = 0
     for line in lines:
-        if len(line) > room:
+        size = len(line) + 1  # with its end
+        if size > room:
             packs.append([])
             room = _RECORD_BYTES
         packs[-1].append(line)
-        room -= len(line)
-    return [b"".join(pack) for pack in packs]
+        room -= size
+    return [b"\n".join([*pack, b""]) for pack in packs]
