@@ -153,7 +153,7 @@ class Population:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             self._latest.add(arrays["rows"], int(arrays["halvings"]))
             self._within += arrays["within"]
-            for version in {*map(str, arrays["versions"])}.difference(self._versions):
+            for version in map(str, arrays["versions"]):
                 self._note(version)
 
     def _count(self, times: Times) -> None:
@@ -176,8 +176,7 @@ class Population:
             self._within[-place] += kept.records
         self._latest.add(kept.rows, kept.halvings)
         for version in kept.versions:
-            if version not in self._versions:
-                self._note(version)
+            self._note(version)
 
     @property
     def start(self) -> datetime:
@@ -233,7 +232,9 @@ class Population:
         return rows if within.all() else rows[within]
 
     def _note(self, version: str) -> None:
-        """Find out what a version knew."""
+        """Find out what a version knew, once."""
+        if version in self._versions:
+            return
         self._versions.append(version)
         names = self._schema_of(version).feature_names
         mine = self._champion.schema.feature_names
