@@ -108,7 +108,8 @@ def test_drift_reports_are_kept(deployed: Deployed) -> None:
     logs = deployed.bucket("log")
     found = sorted(e.key for e in logs.list(f"{keys.DRIFT}20") if e.key.endswith(".json"))
     reports = [json.loads(logs.get(key)[0]) for key in found]
-    assert [report["verdict"] for report in reports][:2] == ["no_drift", "drift"]
+    verdicts = [report["verdict"] for report in reports if report["customers"]]
+    assert verdicts[:2] == ["no_drift", "drift"]
 
 
 def test_the_same_scheduled_check_twice_writes_one_report(deployed: Deployed) -> None:

@@ -1,6 +1,7 @@
 """Corrections to LocalStack 4.14.0."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial, wraps
 from typing import Any
 from urllib.parse import unquote
@@ -12,6 +13,7 @@ def install() -> None:
     _update_aliases_in_place()
     _tell_the_event_bus_raw_keys()
     _delete_on_condition()
+    _count_rates_from_the_rule()
     _hold_functions_to_their_roles()
 
 
@@ -80,6 +82,30 @@ def _delete_on_condition() -> None:
         return delete(self, context, bucket, key, *rest, **more)
 
     provider.S3Provider.delete_object = delete_object
+
+
+def _count_rates_from_the_rule() -> None:
+    """LocalStack runs `rate(1 hour)` on the hour; EventBridge counts from when the rule was made.
+
+    Who deploys at 10:58 would see the first check in the midst of what they try out.
+    """
+    from localstack.services.events import rule
+
+    convert = rule.convert_schedule_to_cron
+
+    @wraps(convert)
+    def counted(schedule: str) -> str:
+        cron: str = convert(schedule)
+        now = datetime.now(UTC)
+        minute, hour, rest = cron.split(maxsplit=2)
+        if not schedule.strip().startswith("rate") or minute != "0":
+            return cron
+        if hour.startswith("*/"):
+            hours = int(hour.removeprefix("*/"))
+            return f"{now.minute} {now.hour % hours}-23/{hours} {rest}"
+        return f"{now.minute} {now.hour} {rest}"
+
+    rule.convert_schedule_to_cron = counted
 
 
 def _hold_functions_to_their_roles() -> None:
