@@ -72,9 +72,9 @@ def many(content: bytes, what: str = "customer") -> list[Customer]:
         raise InputError(f"the body must be a JSON list of {what}s")
     if not 0 < len(batch) <= MAX_BATCH:
         raise InputError(f"a batch holds 1 to {MAX_BATCH:,} {what}s, not {len(batch):,}")
-    for index, each in enumerate(batch):
-        if not isinstance(each, dict):
-            raise InputError(f"{what} {index} (counted from 0) must be a JSON object")
+    if set(map(type, batch)) != {dict}:
+        index = next(index for index, each in enumerate(batch) if not isinstance(each, dict))
+        raise InputError(f"{what} {index} (counted from 0) must be a JSON object")
     return batch
 
 

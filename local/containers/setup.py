@@ -11,12 +11,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-import boto3
-
 from evergreen.errors import NoModelError
 from evergreen.jobs.learning.retraining import Retraining
 from evergreen.settings import Settings
-from evergreen.store import keys
+from evergreen.store import aws, keys
 from evergreen.store.buckets import Buckets
 from evergreen.store.s3 import Bucket
 from local.demo.customers import customers
@@ -46,7 +44,7 @@ def main() -> int:
 
 def make_stream(settings: Settings) -> None:
     """Make the stream that carries the inference log into its bucket."""
-    firehose = boto3.client("firehose")
+    firehose = aws.client("firehose")
     with suppress(firehose.exceptions.ResourceInUseException):
         firehose.create_delivery_stream(
             DeliveryStreamName=settings.log_stream,

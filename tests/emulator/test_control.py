@@ -196,7 +196,10 @@ def test_run_ends_with_everything_when_it_is_interrupted(
         assert foreground.stdout.readline().startswith("LocalStack answers at ")
         pids = call_and_keep_busy(emulator)
         foreground.send_signal(number)
-        foreground.communicate(timeout=20)
+        try:
+            foreground.communicate(timeout=20)
+        finally:
+            foreground.kill()
 
     assert running(pids) == []
 

@@ -14,7 +14,6 @@ from itertools import count
 from types import ModuleType
 from typing import Any
 
-import boto3
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,7 +35,7 @@ from evergreen.models.known import Known
 from evergreen.models.model import Model
 from evergreen.models.reference import Reference
 from evergreen.models.training import Labelled
-from evergreen.store import lock, ranges
+from evergreen.store import aws, lock, ranges
 from evergreen.store.registry import Registry
 from evergreen.store.s3 import Bucket
 from local.demo.stack import ROOT
@@ -157,12 +156,12 @@ def world(
         "_make_api_call",
         lambda client, operation, given: faults.call(client, operation, given),
     )
-    client = cache(boto3.client)
-    monkeypatch.setattr(boto3, "client", lambda service, **_: client(service))
+    client = cache(aws.client)
+    monkeypatch.setattr(aws, "client", lambda service, **_: client(service))
     monkeypatch.setattr(ranges, "SMALLEST_PART", 1_000)
     monkeypatch.setattr(outcomes, "PART", 3)
     monkeypatch.setattr(replaying, "TOGETHER", 3)
-    data, models, logs = (Bucket(boto3.client("s3"), name) for name in buckets)
+    data, models, logs = (Bucket(aws.client("s3"), name) for name in buckets)
     functions = Functions(monkeypatch)
     registry = Registry(models)
     world = World(faults, data, registry, logs, schema, frame, version, model, functions)

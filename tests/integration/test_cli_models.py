@@ -5,7 +5,6 @@ import subprocess
 import sys
 from dataclasses import replace
 
-import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError, NoRegionError
 from botocore.stub import Stubber
@@ -14,7 +13,7 @@ from evergreen.cli import app as cli
 from evergreen.cli import deployment
 from evergreen.models import artifact
 from evergreen.models.artifact import Artifact
-from evergreen.store import keys, stack
+from evergreen.store import aws, keys, stack
 from evergreen.store.registry import Pointer, Registry
 
 from .commands import Shell, ShellOn, shell_on
@@ -184,10 +183,10 @@ def test_faults_of_aws_are_one_line(shell: Shell, monkeypatch: pytest.MonkeyPatc
 def test_a_stack_that_is_not_there_is_told_with_the_way_out(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    client = boto3.client("cloudformation")
+    client = aws.client("cloudformation")
     answers = Stubber(client)
     answers.add_client_error("describe_stacks", "ValidationError", "Stack nothing does not exist")
-    monkeypatch.setattr(boto3, "client", lambda service: client)
+    monkeypatch.setattr(aws, "client", lambda service: client)
     monkeypatch.setattr(sys, "argv", ["evergreen", "models", "list", "--stack", "nothing"])
     with answers:
         assert cli.main() == 1
@@ -209,7 +208,7 @@ def test_an_environment_that_says_too_little_is_told_with_the_way_out(
     def client(service: str) -> object:
         raise error
 
-    monkeypatch.setattr(boto3, "client", client)
+    monkeypatch.setattr(aws, "client", client)
     monkeypatch.setattr(sys, "argv", ["evergreen", "models", "list"])
     assert cli.main() == 1
     assert advice in capsys.readouterr().err
@@ -241,7 +240,7 @@ import sys
 from evergreen.cli import app
 sys.argv = ["evergreen", sys.argv[1]]
 app.main()
-print(sorted({n.split(".")[0] for n in sys.modules} & {"boto3", "numpy", "rich", "sklearn"}))
+print(sorted({n.split(".")[0] for n in sys.modules} & {"botocore", "numpy", "rich", "sklearn"}))
 """
     for asked in ("--help", "--version"):
         run = [sys.executable, "-c", code, asked]

@@ -232,5 +232,6 @@ def test_results_that_do_not_come_are_not_waited_for_for_ever(
 def test_an_upload_that_fails_is_told_in_a_line(shell: Shell, table: Path) -> None:
     shell.outputs["DataBucket"] = "no-such-bucket"
     shell("score", table, "--upload", code=1)
-    assert "no-such-bucket" in shell.error
+    assert "(NoSuchBucket)" in shell.error
+    assert shell.error.count("s3://no-such-bucket/incoming/customers.csv") == 1
     assert len(shell.error.strip().splitlines()) == 1

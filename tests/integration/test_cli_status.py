@@ -17,7 +17,7 @@ from rich.console import Console
 from evergreen.cli import output
 from evergreen.cli.deployment import Deployment
 from evergreen.models.artifact import Artifact
-from evergreen.store import keys
+from evergreen.store import aws, keys
 from evergreen.store.registry import Pointer, Registry
 from evergreen.store.s3 import Bucket
 from evergreen.store.set_aside import SetAside
@@ -201,7 +201,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, kind: str, answer: object, **more
     if kind == "Event":
         expected["InvocationType"] = kind
     stub.add_response("invoke", {"StatusCode": 200, "Payload": payload, **more}, expected)
-    monkeypatch.setattr(boto3, "client", lambda service, config=None: client)
+    monkeypatch.setattr(aws, "client", lambda service, config=None: client)
     return stub
 
 
@@ -252,7 +252,7 @@ def test_the_settings_of_a_function_are_those_of_the_stack(
         {"Environment": {"Variables": variables}},
         {"FunctionName": "evergreen-drift"},
     )
-    monkeypatch.setattr(boto3, "client", lambda service: client)
+    monkeypatch.setattr(aws, "client", lambda service: client)
     found = Deployment("evergreen", {"DriftFunction": "evergreen-drift"})
     with stub:
         assert found.settings("DriftFunction").drift_thresholds.alpha == 0.5

@@ -131,6 +131,27 @@ def test_what_somebody_else_wrote_first_stays(
     assert not pending(store)
 
 
+@pytest.mark.parametrize("size", [0, 10, 12 * MIB])
+@pytest.mark.usefixtures("large")
+def test_a_file_is_written_over_whatever_is_there(
+    store: Bucket, file: Callable[[bytes], Path], size: int
+) -> None:
+    for _ in range(2):
+        store.upload("a", file(content(size)), CSV, metadata={"reasons": "3"})
+        assert store.get("a")[0] == content(size)
+        assert store.head("a").metadata == {"reasons": "3"}
+        assert store.s3.head_object(Bucket=store.name, Key="a")["ContentType"] == CSV
+    assert not pending(store)
+
+
+@pytest.mark.parametrize("size", [10, 12 * MIB])
+@pytest.mark.usefixtures("large")
+def test_what_s3_refuses_is_named(store: Bucket, file: Callable[[bytes], Path], size: int) -> None:
+    with pytest.raises(ClientError, match="NoSuchBucket") as refused:
+        Bucket(store.s3, "nothing").upload("a", file(content(size)), CSV)
+    assert "s3://nothing/a" in refused.value.__notes__
+
+
 # for large files moto does not look at the ETag: tests/emulator has the same there
 def test_what_somebody_else_wrote_over_or_removed_stays_so(
     store: Bucket, file: Callable[[bytes], Path]

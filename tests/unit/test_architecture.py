@@ -24,7 +24,7 @@ PURE = ("customers", "statistics", "models", "reports")
 
 
 def imports(path: Path) -> set[str]:
-    """Name what a file imports, in full: `evergreen.store.keys`, `boto3`."""
+    """Name what a file imports, in full: `evergreen.store.keys`, `botocore`."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -106,16 +106,21 @@ def test_nothing_in_the_package_knows_of_http(module: str) -> None:
 @pytest.mark.parametrize("module", sorted(m for m in MODULES if wing(m) in PURE))
 def test_what_judges_and_learns_knows_of_no_aws(module: str) -> None:
     names = {name.split(".")[0] for name in imports(MODULES[module])}
-    assert not names & {"boto3", "botocore", "os"}
+    assert not names & {"botocore", "os"}
 
 
 def test_only_the_store_talks_to_aws() -> None:
     users = {
         wing(name)
         for name, path in MODULES.items()
-        if {found.split(".")[0] for found in imports(path)} & {"boto3", "botocore"}
+        if "botocore" in {found.split(".")[0] for found in imports(path)}
     }
     assert users == {"store"}
+
+
+def test_clients_are_made_in_one_place() -> None:
+    makers = {"boto3", "botocore.session"}
+    assert {name for name, path in MODULES.items() if makers & imports(path)} == {"store.aws"}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

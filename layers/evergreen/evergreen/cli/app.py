@@ -115,7 +115,8 @@ def main() -> int:
 def _complain(error: Exception) -> None:
     from evergreen.cli import output
 
-    output.complain(" ".join(str(error).split()))
+    notes = dict.fromkeys(getattr(error, "__notes__", ()))
+    output.complain(" ".join([*str(error).split(), *(f"({note})" for note in notes)]))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-import boto3
+from evergreen.store import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -23,7 +23,7 @@ class Events:
     @classmethod
     def connect(cls, stack: str) -> Self:
         """Reach the bus of this account and region."""
-        return cls(boto3.client("events"), stack)
+        return cls(aws.client("events"), stack)
 
     def publish(self, kind: str, detail: dict[str, Any]) -> None:
         """Send an event; raises RuntimeError where the bus does not take it.

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
-import boto3
-
+from evergreen.store import aws
 from evergreen.store.metrics import UNDELIVERED
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ class FunctionLog:
     @classmethod
     def connect(cls, group: str) -> Self:
         """Reach a log group by its name."""
-        return cls(boto3.client("logs"), group)
+        return cls(aws.client("logs"), group)
 
     def undelivered(self, since: datetime, until: datetime) -> Iterator[str | None]:
         """Read the records that were written down from one time to before another.

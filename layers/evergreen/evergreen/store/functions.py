@@ -4,23 +4,24 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import boto3
 from botocore.config import Config
 
 from evergreen.errors import FunctionError
+from evergreen.store import aws
 
 _LONGEST = 900  # seconds that a function may run
 
 
 def environment(function: str) -> Mapping[str, str]:
     """Return a function's environment variables."""
-    found = boto3.client("lambda").get_function_configuration(FunctionName=function)
-    return found.get("Environment", {}).get("Variables", {})
+    found = aws.client("lambda").get_function_configuration(FunctionName=function)
+    variables: Mapping[str, str] = found.get("Environment", {}).get("Variables", {})
+    return variables
 
 
 def ask(function: str, event: Mapping[str, Any]) -> None:
     """Have a function run soon, as often as it takes; what comes of it is not waited for."""
-    boto3.client("lambda").invoke(
+    aws.client("lambda").invoke(
         FunctionName=function, InvocationType="Event", Payload=json.dumps(event)
     )
 
@@ -34,7 +35,7 @@ def run(function: str, event: Mapping[str, Any]) -> Any:
     """
     # a second try would be a second run
     config = Config(read_timeout=_LONGEST + 10, retries={"total_max_attempts": 1})
-    answer = boto3.client("lambda", config=config).invoke(
+    answer = aws.client("lambda", config=config).invoke(
         FunctionName=function, Payload=json.dumps(event)
     )
     told = json.loads(answer["Payload"].read() or b"null")

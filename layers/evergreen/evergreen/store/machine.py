@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-import boto3
+from evergreen.store import aws
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Machine:
     @classmethod
     def connect(cls, arn: str) -> Self:
         """Reach a state machine; nothing is asked of AWS yet."""
-        return cls(boto3.client("stepfunctions"), arn)
+        return cls(aws.client("stepfunctions"), arn)
 
     def start(self, name: str, values: Mapping[str, object]) -> None:
         """Start an execution, unless one of this name was started in the last 90 days.

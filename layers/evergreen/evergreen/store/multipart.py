@@ -35,17 +35,27 @@ class MultipartUpload:
         bucket: str,
         key: str,
         contents: Iterable[Content],
-        content_type: str,
+        described: Any,
         condition: Any,
         threads: int,
     ) -> str:
         """Write an object, some parts at once, and return its ETag; on failure nothing is left.
 
+        Args:
+            s3: the client.
+            bucket: where the object is.
+            key: of the object.
+            contents: of its parts, in order.
+            described: what S3 is told of the object.
+            condition: what it demands of the object that is there; nothing if empty.
+            threads: so many parts are under way.
+
         Raises:
             ConflictError: the condition does not hold, or what was to be copied has changed.
 
         """
-        begun = s3.create_multipart_upload(Bucket=bucket, Key=key, ContentType=content_type)
+        with explained(bucket, key):
+            begun = s3.create_multipart_upload(Bucket=bucket, Key=key, **described)
         upload = cls(s3, bucket, key, begun["UploadId"])
         try:
             return upload._complete(upload._parts(contents, threads), condition)

@@ -3,18 +3,20 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from evergreen.errors import ConflictError, NotFoundError
 
-FAULTS = (BotoCoreError, Boto3Error, ClientError)
+FAULTS = (BotoCoreError, ClientError)
 """What any call of AWS may raise."""
 
 
 @contextmanager
 def explained(bucket: str, key: str) -> Iterator[None]:
-    """Raise NotFoundError where an object is not there, ConflictError where it has changed."""
+    """Raise NotFoundError where an object is not there, ConflictError where it has changed.
+
+    Any other refusal gets a note that names the object, which S3 itself does not.
+    """
     try:
         yield
     except ClientError as error:
@@ -22,6 +24,7 @@ def explained(bucket: str, key: str) -> Iterator[None]:
             raise NotFoundError(f"s3://{bucket}/{key} does not exist") from error
         if status(error) in (409, 412):
             raise ConflictError(f"s3://{bucket}/{key} was written by somebody else") from error
+        error.add_note(f"s3://{bucket}/{key}")
         raise
 
 

@@ -10,13 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-import boto3
 import botocore
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from evergreen.errors import ConflictError, NotFoundError, SettingsError
-from evergreen.store import ranges
+from evergreen.store import aws, ranges
 from evergreen.store.multipart import THREADS, Content, MultipartUpload
 from evergreen.store.refusals import FAULTS as FAULTS
 from evergreen.store.refusals import explained, status, unchanged
@@ -75,7 +74,8 @@ def connect(config: Config) -> "S3Client":
             "management to Auto, so that Lambda updates its Python runtime, or put a newer boto3 "
             "into a layer"
         )
-    return boto3.client("s3", config=config)
+    made: S3Client = aws.client("s3", config=config)
+    return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class Bucket:
 
     def put(self, key: str, content: bytes, content_type: str = "application/json") -> str:
         """Write an object and return its ETag."""
-        return self._put(key, content, content_type)
+        return self._put(key, content, ContentType=content_type)
 
     def create(self, key: str, content: bytes) -> str:
         """Write an object that must not be there yet; raises ConflictError where it is.
@@ -155,7 +155,7 @@ class Bucket:
         That takes no right to read. Raises ConflictError where somebody writes it just now.
         """
         try:
-            self._put(key, content, content_type, **_condition(None))
+            self._put(key, content, ContentType=content_type, **_condition(None))
         except ConflictError as error:
             if isinstance(error.__cause__, ClientError) and status(error.__cause__) == 412:
                 return False
@@ -183,8 +183,7 @@ class Bucket:
             metadata: what to put beside it, see `Head`.
 
         """
-        more = {"ContentType": content_type, "Metadata": dict(metadata or {})}
-        self.s3.upload_file(str(file), self.name, key, ExtraArgs=more)
+        self._upload(key, file, {"ContentType": content_type, "Metadata": dict(metadata or {})}, {})
 
     def upload_if(self, key: str, file: Path, content_type: str, etag: str | None) -> str:
         """Write an object from a file unless somebody was faster, in parts where it is large.
@@ -205,19 +204,8 @@ class Bucket:
             ConflictError: the object is no longer what it was, and is left as it is.
 
         """
-        size = file.stat().st_size
-        if size <= _AT_ONCE:
-            with file.open("rb") as content, unchanged(self.name, key):
-                return self._put(key, content, content_type, **_condition(etag))
-
-        def cut(start: int) -> bytes:
-            with file.open("rb") as content:
-                content.seek(start)
-                return content.read(step)
-
-        step = ranges.step(size, _PART)
-        contents = (partial(cut, start) for start in range(0, size, step))
-        return self._assemble(key, contents, content_type, etag, _UPLOADS)
+        with unchanged(self.name, key):
+            return self._upload(key, file, {"ContentType": content_type}, _condition(etag))
 
     def concatenate(
         self, key: str, pieces: Sequence[str], content_type: str, etag: str | None
@@ -251,12 +239,13 @@ class Bucket:
         if not parts or ranges.size(parts[0]) < ranges.SMALLEST_PART:
             content = b"".join(map(self._gather, parts))
             with unchanged(self.name, key):
-                return self._put(key, content, content_type, **_condition(etag))
+                return self._put(key, content, ContentType=content_type, **_condition(etag))
         contents = (
             part[0] if part[0].size >= ranges.SMALLEST_PART else partial(self._gather, part)
             for part in parts
         )
-        return self._assemble(key, contents, content_type, etag, THREADS)
+        described = {"ContentType": content_type}
+        return self._assemble(key, contents, described, _condition(etag), THREADS)
 
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is fine."""
@@ -288,18 +277,29 @@ class Bucket:
             for found in page.get("CommonPrefixes", ()):
                 yield found["Prefix"].removeprefix(prefix).rstrip("/")
 
-    def _put(
-        self, key: str, content: bytes | IO[bytes], content_type: str, **condition: Any
-    ) -> str:
+    def _upload(self, key: str, file: Path, described: Any, condition: Any) -> str:
+        size = file.stat().st_size
+        if size <= _AT_ONCE:
+            with file.open("rb") as content:
+                return self._put(key, content, **described, **condition)
+
+        def cut(start: int) -> bytes:
+            with file.open("rb") as content:
+                content.seek(start)
+                return content.read(step)
+
+        step = ranges.step(size, _PART)
+        contents = (partial(cut, start) for start in range(0, size, step))
+        return self._assemble(key, contents, described, condition, _UPLOADS)
+
+    def _put(self, key: str, content: bytes | IO[bytes], **described: Any) -> str:
         with explained(self.name, key):
-            answer = self.s3.put_object(
-                Bucket=self.name, Key=key, Body=content, ContentType=content_type, **condition
-            )
+            answer = self.s3.put_object(Bucket=self.name, Key=key, Body=content, **described)
         return answer["ETag"]
 
     def _put_if(self, key: str, content: bytes, etag: str | None) -> str:
         try:
-            return self._put(key, content, "application/json", **_condition(etag))
+            return self._put(key, content, ContentType="application/json", **_condition(etag))
         except ConflictError:
             with suppress(NotFoundError):
                 found, written = self.get(key)
@@ -311,12 +311,12 @@ class Bucket:
         self,
         key: str,
         contents: Iterable[Content],
-        content_type: str,
-        etag: str | None,
+        described: Any,
+        condition: Any,
         threads: int,
     ) -> str:
         where = (self.s3, self.name, key)
-        return MultipartUpload.write(*where, contents, content_type, _condition(etag), threads)
+        return MultipartUpload.write(*where, contents, described, condition, threads)
 
     def _gather(self, part: ranges.Part) -> bytes:
         """Read ranges into memory, and put them together."""

@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 
-import boto3
 from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 
 from evergreen.errors import InputError
+from evergreen.store import aws
 
 
 def outputs(stack: str) -> Mapping[str, str]:
     """Read a stack's outputs; raises InputError where there is no such stack, or no way to it."""
     try:
-        client = boto3.client("cloudformation")
+        client = aws.client("cloudformation")
         answer = client.describe_stacks(StackName=stack)
     except NoRegionError:
         raise InputError("no region is known: set AWS_DEFAULT_REGION") from None
