@@ -117,6 +117,22 @@ def test_every_record_ends_in_one_place(
     assert ended == Counter(str(n) for n in range(count))
 
 
+SEAM = '},{"prediction_id":'
+"""What is between two records while they are one list."""
+TRICKY = st.text('{}[],:"\\ \nprediction_id', max_size=30) | st.lists(
+    st.sampled_from([SEAM, SEAM[:3], SEAM[3:], "\\", '"', "x"]), max_size=6
+).map("".join)
+
+
+@given(st.lists(st.dictionaries(TRICKY, TRICKY | st.none() | st.floats(0, 1), max_size=3)))
+def test_whatever_customers_hold_each_record_is_a_line(customers: list[dict[str, Any]]) -> None:
+    records = [record(n) | {"customer": customer} for n, customer in enumerate(customers)]
+    firehose = FakeFirehose([])
+    assert ship(firehose, records) == []
+    assert [orjson.loads(line) for line in firehose.lines] == records
+    assert all(line.endswith(b"}\n") for line in firehose.lines)
+
+
 def test_a_record_beyond_the_limit_is_handed_on_alone() -> None:
     firehose = FakeFirehose([])
     (line,) = ship(firehose, [record(0), record(1, size=1_024_000), record(2)])
