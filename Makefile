@@ -87,7 +87,7 @@ deploy: build ## Deploy to AWS with your credentials: ENV=dev or prod
 
 test: $(ENVIRONMENTS) .tools/clients/.ready .tools/peers/.ready .tools/browser/.ready test-oldest ## Run every test: on LocalStack and, where there is a Docker engine, in containers
 	@$(PYTHON) -m pytest tests/unit tests/integration tests/faults tests/contract tests/peers -n 2 -q
-	@$(PYTHON) -m pytest tests/emulator tests/e2e -q
+	@$(PYTHON) -m pytest tests/emulator tests/e2e -n 2 --dist loadgroup -q
 
 test-unit: .venv/.ready ## Run the tests that need neither sockets nor LocalStack
 	@$(PYTHON) -m pytest tests/unit tests/integration tests/faults tests/contract -n 2 -q

@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ TOOLS = ROOT / ".tools"
 REGION = "us-east-1"
 STACK = "evergreen"
 
-_BUILT = ROOT / ".aws-sam/build/built-from"  # another build removes it
+_BUILD = ROOT / ".aws-sam"
+_BUILT = _BUILD / "build/built-from"  # another build removes it
 _BUILT_FROM = {"", ".mk", ".py", ".txt"}
 
 
@@ -94,10 +96,13 @@ class Outputs:
 
 def build(emulator: Emulator) -> None:
     """Run `sam build`, unless its last build here was of the same files."""
-    sources = _sources()
-    if not _BUILT.is_file() or _BUILT.read_text() != sources:
-        _run(["sam", "build", "--config-env", "local"], emulator.environ)
-        _BUILT.write_text(sources)
+    _BUILD.mkdir(exist_ok=True)
+    with (_BUILD / "lock").open("w") as lock:
+        flock(lock, LOCK_EX)  # two builds at once would spoil each other's files
+        sources = _sources()
+        if not _BUILT.is_file() or _BUILT.read_text() != sources:
+            _run(["sam", "build", "--config-env", "local"], emulator.environ)
+            _BUILT.write_text(sources)
 
 
 def deploy(emulator: Emulator) -> Outputs:

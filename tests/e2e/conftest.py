@@ -23,7 +23,7 @@ from local.demo.doors import Doors
 from local.demo.stack import ROOT, TOOLS, Emulator, Outputs, build, deploy
 from local.demo.story import Story
 
-LATENCIES = pytest.StashKey[list[str]]()
+TOLD = "told"
 EARLY = "incoming/early.csv"
 
 
@@ -225,15 +225,32 @@ def make(engine: Engine, tmp_path: Path, nothing_left: Callable[[], None]) -> It
         assert not command.family()
 
 
-@pytest.fixture(scope="session")
-def told_latencies(request: pytest.FixtureRequest) -> list[str]:
-    """Lines for the end of the tests' output."""
-    return request.config.stash.setdefault(LATENCIES, [])
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Add a line to the end of the tests' output."""
+    return lambda line: record_property(TOLD, line)
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    for line in config.stash.get(LATENCIES, []):
-        terminalreporter.write_line(line)
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    for report in terminalreporter.stats.get("passed", ()):
+        for name, line in report.user_properties:
+            if name == TOLD and report.when == "call":
+                terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests are for one process where several share them (`-n 2 --dist loadgroup`)."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    """Name those that look at an engine's containers, share a stack or LocalStack, or a file."""
+    needs = getattr(item, "fixturenames", ())
+    if "engine" in needs or item.path.stem == "test_engine":
+        return "containers"
+    return next((name for name in ("deployed", "emulator") if name in needs), item.path.stem)
 
 
 @pytest.fixture

@@ -69,12 +69,12 @@ def test_it_answers_as_the_deployment_does(
     deployed: Deployed,
     engine: Engine,
     customers: list[dict[str, Any]],
-    told_latencies: list[str],
+    tell: Callable[[str], None],
 ) -> None:
     started = time.perf_counter()
     command, url = run()
     ready = time.perf_counter() - started
-    told_latencies.append(f"image: ready after {ready:.1f} s, " + timed(url, customers[0]))
+    tell(f"image: ready after {ready:.1f} s, " + timed(url, customers[0]))
     given = ask(url, customers)
     assert {answer["prediction_id"] for answer in given} <= logged(deployed)
     same_answers(deployed, given, customers)

@@ -25,14 +25,14 @@ def test_it_answers_as_the_deployment_does_and_ctrl_c_leaves_nothing(
     customers: list[dict[str, Any]],
     make: Make,
     nothing_left: Callable[[], None],
-    told_latencies: list[str],
+    tell: Callable[[str], None],
 ) -> None:
     port = free_port()
     command = make("sam-local", f"STATE={deployed.emulator.state}", f"API_PORT={port}")
     command.until(lambda: "Stop it" in command.printed)
     url = f"http://127.0.0.1:{port}"
 
-    told_latencies.append("sam local: " + timed(url, customers[0]))
+    tell("sam local: " + timed(url, customers[0]))
     same_answers(deployed, ask(url, customers), customers)
     page = httpx.get(f"{url}/docs", timeout=60)
     assert page.status_code == 200
