@@ -24,7 +24,7 @@ from tests.benchmarks.lambdas import PREDICTOR, SERVING, TRAINING, Function, env
 from tests.benchmarks.objects import Objects
 
 VERSION = "20260101T000000Z-00000000"
-STARTS, ROUNDS = 15, 5
+STARTS, ROUNDS = 15, 9
 BATCH = 1_000
 
 Customers = list[dict[str, Any]]

@@ -218,8 +218,8 @@ def _lines(records: Sequence[Record]) -> bytes:
     """
     if not records:
         return b""
-    lines = orjson.dumps(records)[1:-1].replace(b'},{"prediction_id":', b'}\n{"prediction_id":')
-    return lines + b"\n"
+    lines = orjson.dumps(records).replace(b'},{"prediction_id":', b'}\n{"prediction_id":')
+    return b"".join((memoryview(lines)[1:-1], b"\n"))  # without the brackets
 
 
 def _packed(lines: bytes) -> list[bytes]:
