@@ -101,6 +101,11 @@ def test_the_books_of_a_sound_system_agree(books: Books, load: Load) -> None:
     assert books.measured["matched"] == books.measured["received"] == len(books.told)
 
 
+def test_no_two_outcomes_are_the_same(load: Load) -> None:
+    told = [*load._outcomes(3_000), *load._outcomes(3_000)]
+    assert len({*told}) == len(told)
+
+
 def test_what_is_lost_of_outcomes_is_told(books: Books, load: Load, logs: Bucket) -> None:
     lost, *_ = logs.list(keys.OUTCOMES)
     logs.delete(lost.key)

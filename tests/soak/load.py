@@ -84,6 +84,7 @@ class Load:
         self._files = count()
         self._labelled = count()
         self._told = count()
+        self._outcomes_told = set[Told]()
         self._random = random.Random(7)
         self._stop = Event()
         self.loops = [
@@ -185,19 +186,25 @@ class Load:
         self.ledger.filed.append(Filed(upload, tuple(told), UNREADABLE))
 
     def _outcomes(self, wanted: int) -> list[Told]:
-        """Tell the truth of past predictions, half by their ids and half by their customers."""
+        """Tell the truth of past predictions, half by their ids and half by their customers.
+
+        No two are the same, so that each can be found again.
+        """
         now, told = datetime.now(UTC), list[Told]()
-        for number in range(wanted):
+        while len(told) < wanted:
             one = self._random.choice(self.ledger.answered)
             pairs = [*zip(one.probabilities, one.customers, strict=True)]
             prediction, customer = self._random.choice(pairs)
-            seen = now + timedelta(microseconds=number)  # so that no two are the same
+            seen = now + timedelta(microseconds=len(told))
             if self._random.random() < LATE:
                 seen = one.answered + (now - one.answered) * self._random.random()
             by_id = self._random.random() < 0.5
             by, who = (PREDICTION_ID, prediction) if by_id else (CUSTOMER_ID, customer)
             moment = seen.isoformat(timespec="microseconds")
-            told.append(Told(by, who, self._left[customer], moment))
+            outcome = Told(by, who, self._left[customer], moment)
+            if outcome not in self._outcomes_told:
+                self._outcomes_told.add(outcome)
+                told.append(outcome)
         return told
 
     def _upload(self) -> None:
