@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, settings
 from threadpoolctl import threadpool_limits
 
 from evergreen.customers.schema import Schema
@@ -19,6 +20,15 @@ from local.demo.customers import customers
 from local.demo.stack import ROOT
 
 SCHEMA = ROOT / "local/schemas/customers.json"
+
+# On a busy machine an example may take as long as it likes, and so may its making.
+settings.register_profile(
+    "evergreen",
+    parent=settings(),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("evergreen")
 
 
 @pytest.fixture(scope="session", autouse=True)

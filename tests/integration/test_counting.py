@@ -104,7 +104,7 @@ def told(found: Population, champion: Reference) -> tuple[Any, ...]:
 
 
 @pytest.mark.usefixtures("promoted")
-@settings(max_examples=25, deadline=None, suppress_health_check=SUPPRESSED)
+@settings(max_examples=25, suppress_health_check=SUPPRESSED)
 @given(
     order=st.randoms(use_true_random=False),
     cuts=st.lists(st.integers(0, 567), max_size=9),

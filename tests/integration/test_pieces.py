@@ -115,7 +115,6 @@ step = st.one_of(
 @pytest.mark.usefixtures("promoted")
 @settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(

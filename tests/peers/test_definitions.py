@@ -15,9 +15,7 @@ from evergreen.statistics.estimation import estimate
 from evergreen.statistics.two_sample import homogeneity
 from tests.peers.asking import Peers
 
-asked = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+asked = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @settings(asked, max_examples=12)

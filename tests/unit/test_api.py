@@ -481,7 +481,6 @@ def customers_of(described: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]
 
 page = settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # no request changes the app
 )
 

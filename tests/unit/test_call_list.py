@@ -13,7 +13,7 @@ import numpy.typing as npt
 import orjson
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.customers import files
@@ -78,7 +78,6 @@ def chosen(expected: Sequence[float], who: Sequence[int | None], limit: int) -> 
 cents = st.sampled_from([-1.0, 0.0, 0.01, 1.0, 2.0, 3.0, 4.5])
 
 
-@settings(deadline=None)
 @given(
     customers=st.lists(st.tuples(cents, st.none() | st.integers(1, 6)), max_size=25),
     limit=st.integers(1, 8),

@@ -251,7 +251,7 @@ def meaning(schema: Schema, matrix: Any) -> dict[str, object]:
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(pairs(), st.data())
 def test_without_obstacles_every_customer_of_the_old_schema_is_the_same_to_the_new(
     schemas: tuple[Schema, Schema], data: st.DataObject

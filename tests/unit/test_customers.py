@@ -48,7 +48,7 @@ def new() -> pd.DataFrame:
     return customers(4_000, seed=5, shift=1.0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(rows=st.integers(0, 60), seed=seeds, shift=shifts)
 def test_whatever_is_made_fits_the_schema(rows: int, seed: int, shift: float) -> None:
     made = customers(rows, seed=seed, shift=shift)
@@ -58,14 +58,14 @@ def test_whatever_is_made_fits_the_schema(rows: int, seed: int, shift: float) ->
     History.of({"made": made}).labelled(SCHEMA)  # raises where a row does not fit
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=seeds, shift=shifts)
 def test_the_same_seed_makes_the_same_bytes(seed: int, shift: float) -> None:
     first, again = (customers(50, seed=seed, shift=shift).to_csv() for _ in range(2))
     assert first == again
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(first=seeds, second=seeds)
 def test_ids_are_unique_across_seeds(first: int, second: int) -> None:
     ids = [*customers(20, seed=first)["customer_id"]]
@@ -74,7 +74,7 @@ def test_ids_are_unique_across_seeds(first: int, second: int) -> None:
     assert len(set(ids)) == len(ids)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=seeds, shift=shifts)
 def test_a_shift_leaves_all_other_fields_exactly_as_they_were(seed: int, shift: float) -> None:
     others = [n for n in SCHEMA.feature_names if n not in SHIFTED]

@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.customers.layout import Layout
@@ -116,7 +116,6 @@ cells = st.text(
 names = cells.map(lambda text: f"%b{text}x").filter(lambda text: text.isprintable())
 
 
-@settings(deadline=None)
 @given(
     notes=st.lists(st.tuples(cells, cells), min_size=5, max_size=5),
     name=names,

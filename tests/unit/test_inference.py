@@ -147,7 +147,7 @@ CELLS = st.one_of(
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_schema_reads_whatever_table_it_is_inferred_from(data: st.DataObject) -> None:
     rows = data.draw(st.integers(4, 40))
     few = st.lists(CELLS, min_size=1, max_size=4).flatmap(st.sampled_from)

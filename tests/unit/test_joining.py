@@ -192,7 +192,7 @@ cuts = st.lists(st.integers(0, 2), min_size=30, max_size=30)
 
 
 @given(stories(), cuts, cuts, st.sampled_from([1, 3, 1_000]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_prediction_gets_the_outcome_that_holds(
     story: tuple[list[Prediction], list[Outcome]], cut: list[int], other: list[int], most: int
 ) -> None:

@@ -359,9 +359,7 @@ cuts = st.lists(st.integers(0, 3), min_size=1, max_size=9)
 
 
 @given(cuts, cuts, st.permutations(range(60)), st.booleans())
-@settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_split_of_log_and_outcomes_gives_the_same_document(
     model: Model,
     version: Artifact,

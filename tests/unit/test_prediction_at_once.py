@@ -64,7 +64,7 @@ def usual(frame: pd.DataFrame, schema: Schema) -> list[Customer]:
 
 
 @given(changes=changed())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_many_are_answered_as_each_would_be(
     model: Model, usual: list[Customer], changes: list[tuple[Customer, list[str], bool]]
 ) -> None:

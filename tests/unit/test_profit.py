@@ -20,7 +20,7 @@ def customers(seed: int, rows: int, churn: float) -> tuple[np.ndarray, np.ndarra
     return labels, np.round(scores, rng.integers(1, 5))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.integers(0, 2**32 - 1),
     st.integers(2, 400),

@@ -63,7 +63,7 @@ def test_they_are_the_same_whoever_else_is_asked_about(model: Model, labelled: L
     np.testing.assert_allclose(alone, together, atol=2e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1))
 def test_they_are_exact_for_features_that_interact_two_by_two(seed: int) -> None:
     rng = np.random.default_rng(seed)

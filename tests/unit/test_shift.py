@@ -88,7 +88,7 @@ def effects(document: dict[str, Any], a: pd.DataFrame, b: pd.DataFrame) -> dict[
     return found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10**6), rows=st.integers(0, 80))
 def test_whatever_is_made_fits_the_schema_and_keeps_the_rest_of_each_customer(
     seed: int, rows: int
@@ -105,7 +105,7 @@ def test_whatever_is_made_fits_the_schema_and_keeps_the_rest_of_each_customer(
     assert ((made == "NA") == (drawn == "NA")).to_numpy().all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), other=st.integers(0, 10**6))
 def test_each_customer_has_a_key_that_nobody_else_has(seed: int, other: int) -> None:
     frame = table(1)
