@@ -146,7 +146,14 @@ def test_campaigns_come_the_latest_first_and_older_ones_stay() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{}", gzip.compress(b"{}"), gzip.compress(b"[]\n"), gzip.compress(b"x")[:-3]]
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"{}", id="not packed"),
+        pytest.param(gzip.compress(b"{}"), id="no campaign"),
+        pytest.param(gzip.compress(b"[]\n"), id="no object"),
+        pytest.param(gzip.compress(b"x")[:-3], id="cut short"),
+    ],
 )
 def test_a_list_that_can_not_be_read_is_passed_over(content: bytes) -> None:
     logs = bucket()
