@@ -74,6 +74,8 @@ class Connection(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("ETag", etag)
         self.send_header("Content-Length", str(len(content)))
+        if self.close_connection:  # as it was asked to; or it might be used once more
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(content)
 
