@@ -137,6 +137,7 @@ class Unmoved(BaseHTTPRequestHandler):
     """Answers that nothing has changed, and would keep the connection."""
 
     protocol_version = "HTTP/1.1"
+    timeout = 5  # seconds that it waits for another request
     connections: ClassVar[list[str]] = []
 
     def setup(self) -> None:
@@ -146,6 +147,8 @@ class Unmoved(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.connections[-1] += self.path
         self.send_response(304)
+        if self.close_connection:  # as S3 says it, too
+            self.send_header("Connection", "close")
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -157,6 +160,7 @@ def test_no_look_relies_on_a_connection_of_the_look_before(
 ) -> None:
     settings = Settings("data", "models", "logs", "stream")
     with HTTPServer(("127.0.0.1", 0), Unmoved) as server:
+        server.timeout = 5
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
         registry = patience.impatient(settings)
         with ThreadPoolExecutor(1) as pool:
