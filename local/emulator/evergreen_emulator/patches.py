@@ -96,10 +96,10 @@ def _count_rates_from_the_rule() -> None:
     @wraps(convert)
     def counted(schedule: str) -> str:
         cron: str = convert(schedule)
+        if not (schedule.strip().startswith("rate") and cron.startswith("0 ")):
+            return cron  # at times of its own, or every few minutes
         now = datetime.now(UTC)
-        minute, hour, rest = cron.split(maxsplit=2)
-        if not schedule.strip().startswith("rate") or minute != "0":
-            return cron
+        _, hour, rest = cron.split(maxsplit=2)
         if hour.startswith("*/"):
             hours = int(hour.removeprefix("*/"))
             return f"{now.minute} {now.hour % hours}-23/{hours} {rest}"

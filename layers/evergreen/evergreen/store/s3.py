@@ -1,7 +1,7 @@
 """One S3 bucket, with the writes that depend on what is there and errors that say so."""
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from evergreen.errors import ConflictError, NotFoundError, SettingsError
 from evergreen.store import aws, ranges
-from evergreen.store.multipart import THREADS, Content, MultipartUpload
+from evergreen.store.multipart import THREADS, MultipartUpload
 from evergreen.store.refusals import FAULTS as FAULTS
 from evergreen.store.refusals import explained, status, unchanged
 
@@ -244,8 +244,8 @@ class Bucket:
             part[0] if part[0].size >= ranges.SMALLEST_PART else partial(self._gather, part)
             for part in parts
         )
-        described = {"ContentType": content_type}
-        return self._assemble(key, contents, described, _condition(etag), THREADS)
+        where, described = (self.s3, self.name, key), {"ContentType": content_type}
+        return MultipartUpload.write(*where, contents, described, _condition(etag), THREADS)
 
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is fine."""
@@ -290,7 +290,8 @@ class Bucket:
 
         step = ranges.step(size, _PART)
         contents = (partial(cut, start) for start in range(0, size, step))
-        return self._assemble(key, contents, described, condition, _UPLOADS)
+        where = (self.s3, self.name, key)
+        return MultipartUpload.write(*where, contents, described, condition, _UPLOADS)
 
     def _put(self, key: str, content: bytes | IO[bytes], **described: Any) -> str:
         with explained(self.name, key):
@@ -306,17 +307,6 @@ class Bucket:
                 if found == content:
                     return written
             raise
-
-    def _assemble(
-        self,
-        key: str,
-        contents: Iterable[Content],
-        described: Any,
-        condition: Any,
-        threads: int,
-    ) -> str:
-        where = (self.s3, self.name, key)
-        return MultipartUpload.write(*where, contents, described, condition, threads)
 
     def _gather(self, part: ranges.Part) -> bytes:
         """Read ranges into memory, and put them together."""
