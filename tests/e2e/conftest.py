@@ -16,6 +16,7 @@ import httpx2 as httpx
 import pytest
 from rich.console import Console
 
+from evergreen.store.registry import MoveKind, Registry
 from evergreen.store.s3 import Bucket
 from local.containers.engine import Engine, EngineError, find, missing, private
 from local.demo import source
@@ -25,6 +26,8 @@ from local.demo.story import Story
 
 TOLD = "told"
 EARLY = "incoming/early.csv"
+REFRESHED = 1.5
+"""Seconds: longer than ModelRefreshSeconds of the local deployment."""
 
 
 def require(condition: object, missing: str) -> None:
@@ -74,6 +77,20 @@ class Deployed:
         answer = self.emulator.client("lambda").invoke(FunctionName=name, Payload=payload)
         assert "FunctionError" not in answer, answer["Payload"].read()
         return json.loads(answer["Payload"].read())
+
+    @contextmanager
+    def serving(self, version: str) -> Iterator[None]:
+        """Let a version serve within the block, and after it the one before again."""
+        registry = Registry(self.bucket("model"))
+        before = registry.pointer()
+        kind: MoveKind = "promotion"  # not a rollback, which would say that the version is bad
+        moved = registry.promote(version, seen=before, reason="a test wants it", kind=kind)
+        try:
+            time.sleep(REFRESHED)
+            yield
+        finally:
+            registry.promote(before.version, seen=moved, reason="the test is over", kind=kind)
+            time.sleep(REFRESHED)
 
     @contextmanager
     def configured(self, function: str, **variables: str) -> Iterator[None]:
@@ -243,6 +260,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say which tests are for one process where several share them (`-n 2 --dist loadgroup`)."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
+    """Refuse to run in processes that would each take some of what belongs together.
+
+    pytest-xdist writes the group behind a test's name. With a pytest that it does not know yet it
+    groups nothing, without a word.
+    """
+    if node.workerinput["workercount"] > 1 and not all("@" in name for name in ids):
+        pytest.exit("several processes want --dist loadgroup, and an xdist that groups", 4)
 
 
 def _group(item: pytest.Item) -> str:
