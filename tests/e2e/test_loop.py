@@ -55,12 +55,12 @@ def test_every_prediction_is_in_the_inference_log_once(deployed: Deployed) -> No
         )
         return [record["prediction_id"] for records in objects for record in records]
 
-    before = len(logged())
-    assert before >= 2 * TRAFFIC
+    before = set(logged())
+    assert len(before) >= 2 * TRAFFIC
     answer = deployed.api("POST", "/predict", _anyone(deployed)).json()
     ids = logged()
-    assert len(ids) == before + 1 == len(set(ids))
-    assert answer["prediction_id"] in ids
+    assert before | {answer["prediction_id"]} <= set(ids)
+    assert len(ids) == len(set(ids))
 
 
 def test_an_uploaded_file_is_answered_as_the_api_answers(
@@ -201,13 +201,11 @@ def test_a_broken_champion_is_refused_while_the_one_before_serves(
     )
     bucket.put(keys.model_file(broken, keys.MANIFEST), manifest)
     bucket.put(keys.model_file(broken, artifact.ONNX), b"not a model")
-    moved = registry.promote(broken, seen=sound, reason="a test breaks it")
     try:
-        time.sleep(1.5)  # longer than ModelRefreshSeconds of the local deployment
-        answer = deployed.api("POST", "/predict", _anyone(deployed))
-        assert answer.json()["model_version"] == sound.version
+        with deployed.serving(broken):
+            answer = deployed.api("POST", "/predict", _anyone(deployed))
+            assert answer.json()["model_version"] == sound.version
     finally:
-        registry.promote(sound.version, seen=moved, reason="and mends it")
         for entry in list(bucket.list(f"{keys.MODELS}{broken}/")):
             bucket.delete(entry.key)
 
