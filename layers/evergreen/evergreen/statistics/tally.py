@@ -47,11 +47,12 @@ def _looked_up(values: Values, sample: Values) -> Counts:
 
     Their range is cut into slots of the same width, and of each slot it is known how many values
     lie before it. From there on a binary search goes, as many steps for everybody as the fullest
-    slot needs, and without a branch that a processor could guess wrong.
+    slot needs, and without a branch that a processor could guess wrong. No place is out of range:
+    `clip` says that nobody has to look.
     """
     size = len(values)
     low, high = np.clip(values[[0, -1]], -_HUGE, _HUGE)  # their distance is no infinity
-    slots = min(_FINEST, 1 << (4 * size).bit_length())
+    slots = min(_FINEST, 1 << (16 * size).bit_length())
     width = float(high) - float(low)
     scale = np.float32(min(slots / width, float(_HUGE)) if width else 0.0)
 
@@ -70,12 +71,12 @@ def _looked_up(values: Values, sample: Values) -> Counts:
     cells = np.zeros(2 * size + 1, dtype=np.int64)
     for first in range(0, len(sample), _AT_ONCE):
         some = sample[first : first + _AT_ONCE]
-        place = before.take(slot(some))
+        place = before.take(slot(some), mode="clip")
         for step in steps[:-1]:
-            place += step * (padded.take(place + (step - 1)) < some)
-        value = padded.take(place)
+            place += step * (padded.take(place + (step - 1), mode="clip") < some)
+        value = padded.take(place, mode="clip")
         place += value < some
-        found = value == some if alone else padded.take(place) == some
+        found = (value if alone else padded.take(place, mode="clip")) == some
         place += place
         place += found
         cells += np.bincount(place, minlength=2 * size + 1)
