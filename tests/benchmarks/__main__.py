@@ -47,7 +47,7 @@ def main() -> None:
         results["drift_speedup_vs_scipy"] = drift_speedup()
         results |= drift(trained, folder)
     results |= training.telco(telco.table())
-    results |= training.train_1m_rows()
+    results |= training.train_wide() | training.train_1m_rows()
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     for key, value in results.items():
