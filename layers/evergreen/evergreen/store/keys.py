@@ -146,6 +146,11 @@ def outcomes(received_at: datetime, name: str) -> str:
     return f"{outcomes_day(received_at)}{name}.jsonl.gz"
 
 
+def outcomes_index(day: datetime) -> str:
+    """The key of what the many small objects of `outcomes_day` hold."""
+    return f"{INDEX}{OUTCOMES}{day:%Y/%m/%d}.jsonl.gz"
+
+
 def predictions_index(day: datetime) -> str:
     """The key of the predictions of one day (UTC) in short, which outcomes are joined with."""
     return f"{INDEX}{day:%Y/%m/%d}.npz"

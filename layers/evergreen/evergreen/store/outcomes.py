@@ -1,10 +1,17 @@
-"""What became of customers, in the log bucket: one JSON line each, by the day it was received."""
+"""What became of customers, in the log bucket: one JSON line each, by the day it was received.
+
+Who tells of one customer at a time makes an object each time, and of these a day may have more than
+can be got one by one. So what a day's small objects hold is kept once more in its index, one line
+for each of them. The listing of the day says what of that still holds, and what is not there yet is
+added by whoever reads the day next.
+"""
 
 import gzip
+import io
 import logging
 import zlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import Any, TypeGuard
@@ -13,11 +20,15 @@ import orjson
 
 from evergreen.customers import files
 from evergreen.customers.outcomes import Outcome as Outcome
+from evergreen.errors import NotFoundError
 from evergreen.store import keys
 from evergreen.store.s3 import Bucket
 from evergreen.store.times import is_time
 
 _PREFETCH = 16  # objects in memory at a time
+_AT_ONCE = 10_000  # outcomes
+_FEW = 64  # objects of a day that are got one by one rather than put into its index
+_SMALL = 100_000  # bytes
 
 logger = logging.getLogger(__name__)
 
@@ -34,21 +45,21 @@ def write(logs: Bucket, received_at: datetime, name: str, outcomes: Sequence[Out
 
 
 def read(logs: Bucket, since: datetime, until: datetime) -> Iterator[list[Outcome]]:
-    """Read the outcomes of all days from one to another, both included, object by object.
+    """Read the outcomes of all days from one to another, both included, some thousands at a time.
 
     What is no outcome (a foreign object, a line that was cut) is passed over.
     """
     first, last = since.astimezone(UTC), until.astimezone(UTC)
-
-    def get(key: str) -> bytes:
-        return logs.get(key)[0]
-
+    some: list[Outcome] = []
     with ThreadPoolExecutor(_PREFETCH) as pool:  # S3's latency, not ours, is what it costs
         for day in range((last.date() - first.date()).days + 1):
-            listed = logs.list(keys.outcomes_day(first + timedelta(days=day)))
-            for some in batched((entry.key for entry in listed), _PREFETCH, strict=False):
-                for key, content in zip(some, pool.map(get, some), strict=True):
-                    yield [*_parse(key, content)]
+            for found in _of_day(logs, first + timedelta(days=day), pool):
+                some += found
+                if len(some) >= _AT_ONCE:
+                    yield some
+                    some = []
+    if some:
+        yield some
 
 
 def withdraw(logs: Bucket, received_at: datetime, name: str) -> None:
@@ -56,6 +67,72 @@ def withdraw(logs: Bucket, received_at: datetime, name: str) -> None:
     prefix = f"{keys.outcomes_day(received_at.astimezone(UTC))}{name}"
     for entry in [*logs.list(prefix)]:
         logs.delete(entry.key)
+
+
+def _of_day(logs: Bucket, day: datetime, pool: Executor) -> Iterator[list[Outcome]]:
+    """Read the outcomes of a day object by object, and see to its index."""
+    entries = list(logs.list(keys.outcomes_day(day)))
+    small = {entry.key: entry.etag for entry in entries if entry.size < _SMALL}
+    large = [entry.key for entry in entries if entry.size >= _SMALL]
+    if len(small) <= _FEW:
+        small, large = {}, [entry.key for entry in entries]
+    for _, found in _got(logs, large, pool):
+        yield found
+    if not small:
+        return
+    index, new, stale = keys.outcomes_index(day), dict(small), False
+    packed = _get(logs, index) or b""
+    for line in _unpacked(packed):
+        if line and new.get(line[0]) == line[1]:
+            del new[line[0]]
+            yield line[2]
+        else:
+            stale = True  # withdrawn since then, or cut
+    added = io.BytesIO()
+    with gzip.GzipFile(fileobj=added, mode="wb", mtime=0) as file:
+        for key, found in _got(logs, new, pool):
+            file.write(_line(key, small[key], found))
+            yield found
+    if stale:
+        held = small.items() - new.items()
+        lines = (line for line in _unpacked(packed) if line and line[:2] in held)
+        packed = files.packed(_line(*line) for line in lines)
+    if stale or len(new) > _FEW:
+        logs.put(index, packed + added.getvalue(), "application/gzip")
+
+
+def _got(
+    logs: Bucket, wanted: Sequence[str] | Mapping[str, str], pool: Executor
+) -> Iterator[tuple[str, list[Outcome]]]:
+    """Read objects, each with its key; those that were withdrawn meanwhile are passed over."""
+    for some in batched(wanted, _PREFETCH, strict=False):
+        for key, content in zip(some, pool.map(lambda key: _get(logs, key), some), strict=True):
+            if content is not None:
+                yield key, [*_parse(key, content)]
+
+
+def _get(logs: Bucket, key: str) -> bytes | None:
+    try:
+        return logs.get(key)[0]
+    except NotFoundError:
+        return None
+
+
+def _line(key: str, etag: str, found: list[Outcome]) -> bytes:
+    """Write what an object holds as an index has it."""
+    return orjson.dumps((key, etag, found), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _unpacked(packed: bytes) -> Iterator[tuple[str, str, list[Outcome]] | None]:
+    """Read an index: for each object its key, its ETag and the outcomes; None where it is cut."""
+    try:
+        with gzip.open(io.BytesIO(packed)) as lines:
+            for line in lines:
+                key, etag, found = orjson.loads(line)
+                yield key, etag, found
+    except (OSError, EOFError, zlib.error, ValueError, TypeError) as error:
+        logger.warning("an index of outcomes is made anew: %s", error)
+        yield None
 
 
 def _parse(key: str, content: bytes) -> Iterator[Outcome]:
