@@ -147,7 +147,8 @@ def wide(rows: int, columns: int) -> tuple[Schema, Matrix, Labels, npt.NDArray[n
 def train_wide() -> dict[str, float]:
     """Train on many columns and a rare outcome."""
     schema, matrix, churned, logits = wide(*WIDE)
-    seconds, told, held_out = _train("{:,} customers × {}".format(*WIDE), schema, matrix, churned)
+    name = "{:,} customers of {} columns".format(*WIDE)
+    seconds, told, held_out = _train(name, schema, matrix, churned)
     best = roc_auc_score(churned[held_out], logits[held_out])
     print(f"{told} (at most {best:.4f} can be reached)")
     return {"train_wide_s": seconds}
