@@ -19,21 +19,20 @@ PARTS = 4
 
 
 @pytest.fixture
-def size(deployed: Deployed, told: Story) -> int:
-    """The bytes that the log has of customers like the champion's, since it took office again.
+def calm(deployed: Deployed, told: Story) -> None:
+    """Customers like the champion's, who alone have asked since it took office again.
 
-    All that others have asked was before, so there is no drift, and no training follows from it.
+    Of whoever asked before there would be drift, and another training would follow from it.
     """
-    registry, logs = Registry(deployed.bucket("model")), deployed.bucket("log")
-    seen, before = registry.pointer(), {entry.key for entry in logs.list(keys.INFERENCE)}
-    reason = "a test wants a window of its own"
+    registry = Registry(deployed.bucket("model"))
+    seen, reason = registry.pointer(), "a test wants a window of its own"
     registry.promote(seen.version, seen=seen, reason=reason, kind="promotion")
     customers, _ = told.source.shifted(CUSTOMERS, seed=83)
     told.doors.send(to_json(customers, told.source.schema))
-    return sum(entry.size for entry in logs.list(keys.INFERENCE) if entry.key not in before)
 
 
-def test_a_check_in_parts_says_what_one_in_one_go_does(deployed: Deployed, size: int) -> None:
+@pytest.mark.usefixtures("calm")
+def test_a_check_in_parts_says_what_one_in_one_go_does(deployed: Deployed) -> None:
     logs, machines = deployed.bucket("log"), deployed.emulator.client("stepfunctions")
     now = datetime.now(UTC)
     event = {"time": now.isoformat()}
@@ -41,6 +40,7 @@ def test_a_check_in_parts_says_what_one_in_one_go_does(deployed: Deployed, size:
     assert (report["verdict"], report["customers"]) == ("no_drift", CUSTOMERS)
     in_one_go, _ = logs.get(keys.drift_report(now))
     logs.delete(keys.drift_report(now))
+    size = sum(entry.size for entry in logs.list(keys.INFERENCE))
     with deployed.configured("drift", EVERGREEN_DRIFT_PART_MEGABYTES=f"{size / PARTS / 1e6:.6f}"):
         assert deployed.invoke("drift", event) == {"verdict": "counting"}
         (machine,) = (

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import batched
 from typing import Any
 
 import pandas as pd
@@ -20,6 +21,7 @@ from local.demo.story import Story
 from .conftest import EARLY, Deployed
 
 ROWS = 20
+AT_ONCE = 4
 
 
 def _semicolons(frame: pd.DataFrame) -> bytes:
@@ -128,17 +130,19 @@ UNREADABLE = {
 
 @pytest.fixture(scope="module")
 def uploaded(deployed: Deployed, told: Story) -> pd.DataFrame:
-    """The customers of all files, put into the bucket together and all seen to."""
+    """The customers of all files, which are all seen to.
+
+    A few at a time, as everyone that comes while others are scored starts a function of its own.
+    """
     frame = told.source.ordinary(ROWS, seed=41).drop(columns=told.source.schema.target)
-    data = deployed.bucket("data")
-    for case in CASES:
-        data.put(f"{keys.INCOMING}{case.name}", case.content(frame), "text/csv")
-    for name, content in UNREADABLE.items():
-        data.put(f"{keys.INCOMING}{name}", content, "text/plain")
-    for case in CASES:
-        _found(deployed, keys.score_summary(f"{keys.INCOMING}{case.name}"))
-    for name in UNREADABLE:
-        _found(deployed, _explained(name))
+    contents = {case.name: case.content(frame) for case in CASES} | UNREADABLE
+    for some in batched(contents.items(), AT_ONCE, strict=False):
+        for name, content in some:
+            deployed.bucket("data").put(f"{keys.INCOMING}{name}", content, "text/csv")
+        for name, _ in some:
+            readable = name not in UNREADABLE
+            key = keys.score_summary(f"{keys.INCOMING}{name}") if readable else _explained(name)
+            _found(deployed, key)
     return frame
 
 
