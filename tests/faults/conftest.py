@@ -26,7 +26,7 @@ from evergreen.jobs.drift import monitoring, publishing
 from evergreen.jobs.learning.cohort import Cohort
 from evergreen.jobs.learning.gate import Gate
 from evergreen.jobs.learning.history import History
-from evergreen.jobs.outcomes import intake as outcomes
+from evergreen.jobs.outcomes import intake
 from evergreen.jobs.steering import replaying
 from evergreen.models import training
 from evergreen.models.artifact import Artifact
@@ -35,7 +35,7 @@ from evergreen.models.known import Known
 from evergreen.models.model import Model
 from evergreen.models.reference import Reference
 from evergreen.models.training import Labelled
-from evergreen.store import aws, lock, ranges
+from evergreen.store import aws, lock, outcomes, ranges
 from evergreen.store.registry import Registry
 from evergreen.store.s3 import Bucket
 from local.demo.stack import ROOT
@@ -159,7 +159,8 @@ def world(
     client = cache(aws.client)
     monkeypatch.setattr(aws, "client", lambda service, **_: client(service))
     monkeypatch.setattr(ranges, "SMALLEST_PART", 1_000)
-    monkeypatch.setattr(outcomes, "PART", 3)
+    monkeypatch.setattr(intake, "PART", 3)
+    monkeypatch.setattr(outcomes, "_FEW", 0)
     monkeypatch.setattr(replaying, "TOGETHER", 3)
     data, models, logs = (Bucket(aws.client("s3"), name) for name in buckets)
     functions = Functions(monkeypatch)
