@@ -40,7 +40,7 @@ CALLS = {
         s3 DeleteObject logs:outcomes/
         s3 GetObject data:outcomes/ data:received/ data:training/ logs:campaigns/ logs:index/ logs:inference/ logs:outcomes/ logs:performance/ models:models/
         s3 HeadObject data:outcomes/ data:received/ data:rejected/
-        s3 ListObjectsV2 logs:campaigns/ logs:inference/ logs:outcomes/
+        s3 ListObjectsV2 logs:campaigns/ logs:index/ logs:inference/ logs:outcomes/
         s3 PutObject data:received/ data:rejected/ data:training/ logs:index/ logs:outcomes/ logs:performance/
     """,  # noqa: E501
     "retrain": """

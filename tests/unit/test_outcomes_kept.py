@@ -88,7 +88,7 @@ def test_few_objects_and_large_ones_are_kept_once(logs: Bucket) -> None:
     assert read(logs).total() == MANY + 9
     lines = gzip.decompress(objects(logs)[keys.outcomes_index(DAY)]).splitlines()
     assert len(lines) == MANY
-    assert got(logs, lambda: read(logs)) == [key, keys.outcomes_index(DAY)]
+    assert got(logs, lambda: read(logs)) == [keys.outcomes_index(DAY), key]
 
 
 def test_each_day_has_an_index_of_its_own(logs: Bucket) -> None:
@@ -107,6 +107,9 @@ def test_what_was_withdrawn_is_neither_read_nor_kept(logs: Bucket) -> None:
     kept = gzip.decompress(objects(logs)[keys.outcomes_index(DAY)]).splitlines()
     assert [orjson.loads(line)[2] for line in kept] == [told(n) for n in range(10, MANY)]
     assert got(logs, lambda: read(logs)) == [keys.outcomes_index(DAY)]
+    outcomes.withdraw(logs, DAY, "00")
+    assert not read(logs)
+    assert not gzip.decompress(objects(logs)[keys.outcomes_index(DAY)])
 
 
 def test_an_object_that_was_written_over_is_read_again(logs: Bucket) -> None:

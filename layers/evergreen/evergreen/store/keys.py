@@ -30,6 +30,7 @@ FAILED = "waiting/failed.json"
 # log bucket
 INFERENCE = "inference/"
 INDEX = "index/"
+OUTCOMES_INDEX = f"{INDEX}{OUTCOMES}"
 CAMPAIGNS = "campaigns/"
 PERFORMANCE = "performance/latest.json"
 """How good the model really is, as it was last measured."""
@@ -148,7 +149,7 @@ def outcomes(received_at: datetime, name: str) -> str:
 
 def outcomes_index(day: datetime) -> str:
     """The key of what the many small objects of `outcomes_day` hold."""
-    return f"{INDEX}{OUTCOMES}{day:%Y/%m/%d}.jsonl.gz"
+    return f"{OUTCOMES_INDEX}{day:%Y/%m/%d}.jsonl.gz"
 
 
 def predictions_index(day: datetime) -> str:

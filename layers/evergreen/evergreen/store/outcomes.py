@@ -1,8 +1,8 @@
 """What became of customers, in the log bucket: one JSON line each, by the day it was received.
 
 Who tells of one customer at a time makes an object each time, and of these a day may have more than
-can be got one by one. So what a day's small objects hold is kept once more in its index, one line
-for each of them. The listing of the day says what of that still holds, and what is not there yet is
+can be got one by one. So what its small objects hold is kept once more in an index, one line for
+each of them. The listing of the day says what of that still holds, and what is not there yet is
 added by whoever reads the day next.
 """
 
@@ -10,7 +10,7 @@ import gzip
 import io
 import logging
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import batched
@@ -50,10 +50,11 @@ def read(logs: Bucket, since: datetime, until: datetime) -> Iterator[list[Outcom
     What is no outcome (a foreign object, a line that was cut) is passed over.
     """
     first, last = since.astimezone(UTC), until.astimezone(UTC)
+    indexes = {entry.key for entry in logs.list(keys.OUTCOMES_INDEX)}
     some: list[Outcome] = []
     with ThreadPoolExecutor(_PREFETCH) as pool:  # S3's latency, not ours, is what it costs
         for day in range((last.date() - first.date()).days + 1):
-            for found in _of_day(logs, first + timedelta(days=day), pool):
+            for found in _of_day(logs, first + timedelta(days=day), indexes, pool):
                 some += found
                 if len(some) >= _AT_ONCE:
                     yield some
@@ -69,32 +70,43 @@ def withdraw(logs: Bucket, received_at: datetime, name: str) -> None:
         logs.delete(entry.key)
 
 
-def _of_day(logs: Bucket, day: datetime, pool: Executor) -> Iterator[list[Outcome]]:
-    """Read the outcomes of a day object by object, and see to its index."""
+def _of_day(
+    logs: Bucket, day: datetime, indexes: Container[str], pool: Executor
+) -> Iterator[list[Outcome]]:
+    """Read the outcomes of a day object by object, by its index where it has or needs one."""
     entries = list(logs.list(keys.outcomes_day(day)))
     small = {entry.key: entry.etag for entry in entries if entry.size < _SMALL}
-    large = [entry.key for entry in entries if entry.size >= _SMALL]
-    if len(small) <= _FEW:
-        small, large = {}, [entry.key for entry in entries]
-    for _, found in _got(logs, large, pool):
+    index = keys.outcomes_index(day)
+    if index in indexes or len(small) > _FEW:
+        yield from _by_index(logs, index, small, pool)
+    else:
+        small = {}
+    for _, found in _got(logs, [entry.key for entry in entries if entry.key not in small], pool):
         yield found
-    if not small:
-        return
-    index, new, stale = keys.outcomes_index(day), dict(small), False
+
+
+def _by_index(
+    logs: Bucket, index: str, objects: Mapping[str, str], pool: Executor
+) -> Iterator[list[Outcome]]:
+    """Read objects, given their ETags, and keep what of them is worth it where they are read next.
+
+    What was withdrawn is kept no longer.
+    """
+    new, stale = dict(objects), False
     packed = _get(logs, index) or b""
     for line in _unpacked(packed):
         if line and new.get(line[0]) == line[1]:
             del new[line[0]]
             yield line[2]
         else:
-            stale = True  # withdrawn since then, or cut
+            stale = True
     added = io.BytesIO()
     with gzip.GzipFile(fileobj=added, mode="wb", mtime=0) as file:
         for key, found in _got(logs, new, pool):
-            file.write(_line(key, small[key], found))
+            file.write(_line(key, objects[key], found))
             yield found
     if stale:
-        held = small.items() - new.items()
+        held = objects.items() - new.items()
         lines = (line for line in _unpacked(packed) if line and line[:2] in held)
         packed = files.packed(_line(*line) for line in lines)
     if stale or len(new) > _FEW:
@@ -102,7 +114,7 @@ def _of_day(logs: Bucket, day: datetime, pool: Executor) -> Iterator[list[Outcom
 
 
 def _got(
-    logs: Bucket, wanted: Sequence[str] | Mapping[str, str], pool: Executor
+    logs: Bucket, wanted: Iterable[str], pool: Executor
 ) -> Iterator[tuple[str, list[Outcome]]]:
     """Read objects, each with its key; those that were withdrawn meanwhile are passed over."""
     for some in batched(wanted, _PREFETCH, strict=False):
