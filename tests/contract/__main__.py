@@ -6,7 +6,6 @@ started for it unless `--url` and `--key` name an API; the rest to the app in th
 
 import argparse
 import json
-import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from local.demo.story import Story
 from tests.contract.deployed import against
 from tests.contract.inside import EVERYTHING, inside
 from tests.contract.run import Outcome, run
+from tests.ports import free_port
 
 CASES = 5_000
 _INSIDE, _DEPLOYED = 420, 280  # cases at random of each operation
@@ -64,11 +64,8 @@ def _there(url: str, key: str) -> Iterator[tuple[str, str]]:
 @contextmanager
 def _somewhere() -> Iterator[tuple[str, str]]:
     """Deploy the template to a LocalStack of our own, and train a first model there."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="evergreen-contract-") as state:
-        emulator = Emulator(port, Path(state))
+        emulator = Emulator(free_port(), Path(state))
         emulator.start()
         try:
             build(emulator)

@@ -2,7 +2,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import uuid
@@ -23,6 +22,7 @@ from local.demo import source
 from local.demo.doors import Doors
 from local.demo.stack import ROOT, TOOLS, Emulator, Outputs, build, deploy
 from local.demo.story import Story
+from tests.ports import free_port
 
 TOLD = "told"
 EARLY = "incoming/early.csv"
@@ -286,10 +286,3 @@ def telco() -> Path:
     path = Path(os.environ.get("EVERGREEN_TELCO_CSV", "../shared/data/telco.csv"))
     require(path.is_file(), f"no Telco table: neither EVERGREEN_TELCO_CSV nor {path} is a file")
     return path
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-    return port

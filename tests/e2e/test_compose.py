@@ -1,17 +1,16 @@
 """`make compose`: API containers and LocalStack from one file."""
 
-import socket
 from collections.abc import Callable
-from contextlib import suppress
 
 import httpx2 as httpx
 
 from local.containers.engine import Engine, EngineError
 from local.containers.localstack import Compose
 from local.demo.source import find
+from tests.ports import free_port
 
 from .answers import ask
-from .conftest import Make, free_port, require_docker
+from .conftest import Make, require_docker
 
 
 def test_two_api_containers_answer_alike_and_ctrl_c_leaves_nothing(
@@ -21,7 +20,7 @@ def test_two_api_containers_answer_alike_and_ctrl_c_leaves_nothing(
         Compose.find(engine, 4566)
     except EngineError as lacking:
         require_docker(str(lacking))
-    ports = two_free_ports()
+    ports = (first := free_port(2)), first + 1
     command = make("compose", f"PORT={free_port()}", API_PORTS=f"{ports[0]}-{ports[1]}")
     urls = [f"http://127.0.0.1:{port}" for port in ports]
 
@@ -40,11 +39,3 @@ def test_two_api_containers_answer_alike_and_ctrl_c_leaves_nothing(
     command.interrupt()
     nothing_left()
     assert not command.family()
-
-
-def two_free_ports() -> tuple[int, int]:
-    """Find two that follow each other."""
-    while True:
-        first = free_port()
-        with suppress(OSError), socket.create_server(("127.0.0.1", first + 1)):
-            return first, first + 1

@@ -14,8 +14,7 @@ import pytest
 from local.demo.customers import customers
 from local.demo.source import SCHEMAS
 from local.demo.stack import ROOT
-
-from .conftest import free_port
+from tests.ports import free_port
 
 
 @pytest.fixture

@@ -21,9 +21,10 @@ from local.containers.engine import Engine
 from local.containers.localstack import reached
 from local.demo.source import to_json
 from local.demo.story import Story
+from tests.ports import free_port
 
 from .answers import ask, same_answers, timed
-from .conftest import Command, Deployed, Make, free_port
+from .conftest import Command, Deployed, Make
 
 Run = Callable[..., tuple[Command, str]]
 

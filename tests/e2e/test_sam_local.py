@@ -10,9 +10,10 @@ import pytest
 
 from local.demo.source import to_json
 from local.demo.story import Story
+from tests.ports import free_port
 
 from .answers import ask, same_answers, timed
-from .conftest import Deployed, Make, free_port
+from .conftest import Deployed, Make
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,8 @@ from typing import Any, NoReturn
 
 import boto3
 import pytest
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = "arn:aws:iam::000000000000:role/lambda"
@@ -149,13 +150,11 @@ def new_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
     made = []
 
     def make() -> Emulator:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
         emulator = Emulator(
             python=interpreter("EVERGREEN_EMULATOR_PYTHON", ".tools/emulator/bin/python"),
             lambda_python=interpreter("EVERGREEN_LAMBDA_PYTHON", ".tools/runtime/bin/python"),
             state=tmp_path_factory.mktemp("emulator") / "state",
-            port=port,
+            port=free_port(),
         )
         made.append(emulator)
         return emulator
