@@ -10,7 +10,6 @@ import logging
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import batched
@@ -21,6 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from evergreen.store import aws, keys
+from evergreen.store.ahead import ahead
 from evergreen.store.s3 import Bucket, Entry
 from evergreen.store.times import is_time
 
@@ -35,7 +35,6 @@ HOUR = timedelta(hours=1)
 
 _RECORD_BYTES = 1_000 * 1_024  # the limit of one record
 _BATCH_RECORDS = 4  # of these, which is the limit of a call
-_PREFETCH = 16  # objects in memory at a time
 _GZIP = b"\x1f\x8b"
 
 logger = logging.getLogger(__name__)
@@ -151,13 +150,8 @@ def listed(bucket: Bucket, since: datetime, until: datetime) -> Iterator[Entry]:
 def texts(bucket: Bucket, objects: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     """Read objects by their keys: each with what it says, which is nothing if it can't be read."""
 
-    def get(key: str) -> bytes:
-        return bucket.get(key)[0]
-
-    with ThreadPoolExecutor(_PREFETCH) as pool:  # S3's latency, not ours, is what it costs
-        for some in batched(objects, _PREFETCH, strict=False):
-            for key, content in zip(some, pool.map(get, some), strict=True):
-                yield key, _text(key, content)
+    for key, (content, _) in ahead(bucket.get, objects):
+        yield key, _text(key, content)
 
 
 def records(key: str, lines: Iterable[bytes]) -> list[Record]:

@@ -11,9 +11,8 @@ import io
 import logging
 import zlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from itertools import batched
+from functools import partial
 from typing import Any, TypeGuard
 
 import orjson
@@ -22,10 +21,10 @@ from evergreen.customers import files
 from evergreen.customers.outcomes import Outcome as Outcome
 from evergreen.errors import NotFoundError
 from evergreen.store import keys
+from evergreen.store.ahead import ahead
 from evergreen.store.s3 import Bucket
 from evergreen.store.times import is_time
 
-_PREFETCH = 16  # objects in memory at a time
 _AT_ONCE = 10_000  # outcomes
 _FEW = 64  # objects of a day that are got one by one rather than put into its index
 _SMALL = 100_000  # bytes
@@ -52,13 +51,12 @@ def read(logs: Bucket, since: datetime, until: datetime) -> Iterator[list[Outcom
     first, last = since.astimezone(UTC), until.astimezone(UTC)
     indexes = {entry.key for entry in logs.list(keys.OUTCOMES_INDEX)}
     some: list[Outcome] = []
-    with ThreadPoolExecutor(_PREFETCH) as pool:  # S3's latency, not ours, is what it costs
-        for day in range((last.date() - first.date()).days + 1):
-            for found in _of_day(logs, first + timedelta(days=day), indexes, pool):
-                some += found
-                if len(some) >= _AT_ONCE:
-                    yield some
-                    some = []
+    for day in range((last.date() - first.date()).days + 1):
+        for found in _of_day(logs, first + timedelta(days=day), indexes):
+            some += found
+            if len(some) >= _AT_ONCE:
+                yield some
+                some = []
     if some:
         yield some
 
@@ -70,24 +68,20 @@ def withdraw(logs: Bucket, received_at: datetime, name: str) -> None:
         logs.delete(entry.key)
 
 
-def _of_day(
-    logs: Bucket, day: datetime, indexes: Container[str], pool: Executor
-) -> Iterator[list[Outcome]]:
+def _of_day(logs: Bucket, day: datetime, indexes: Container[str]) -> Iterator[list[Outcome]]:
     """Read the outcomes of a day object by object, by its index where it has or needs one."""
     entries = list(logs.list(keys.outcomes_day(day)))
     small = {entry.key: entry.etag for entry in entries if entry.size < _SMALL}
     index = keys.outcomes_index(day)
     if index in indexes or len(small) > _FEW:
-        yield from _by_index(logs, index, small, pool)
+        yield from _by_index(logs, index, small)
     else:
         small = {}
-    for _, found in _got(logs, [entry.key for entry in entries if entry.key not in small], pool):
+    for _, found in _got(logs, [entry.key for entry in entries if entry.key not in small]):
         yield found
 
 
-def _by_index(
-    logs: Bucket, index: str, objects: Mapping[str, str], pool: Executor
-) -> Iterator[list[Outcome]]:
+def _by_index(logs: Bucket, index: str, objects: Mapping[str, str]) -> Iterator[list[Outcome]]:
     """Read objects, given their ETags, and keep what of them is worth it where they are read next.
 
     What was withdrawn is kept no longer.
@@ -102,7 +96,7 @@ def _by_index(
             stale = True
     added = io.BytesIO()
     with gzip.GzipFile(fileobj=added, mode="wb", mtime=0) as file:
-        for key, found in _got(logs, new, pool):
+        for key, found in _got(logs, new):
             file.write(_line(key, objects[key], found))
             yield found
     if stale:
@@ -113,14 +107,11 @@ def _by_index(
         logs.put(index, packed + added.getvalue(), "application/gzip")
 
 
-def _got(
-    logs: Bucket, wanted: Iterable[str], pool: Executor
-) -> Iterator[tuple[str, list[Outcome]]]:
+def _got(logs: Bucket, wanted: Iterable[str]) -> Iterator[tuple[str, list[Outcome]]]:
     """Read objects, each with its key; those that were withdrawn meanwhile are passed over."""
-    for some in batched(wanted, _PREFETCH, strict=False):
-        for key, content in zip(some, pool.map(lambda key: _get(logs, key), some), strict=True):
-            if content is not None:
-                yield key, [*_parse(key, content)]
+    for key, content in ahead(partial(_get, logs), wanted):
+        if content is not None:
+            yield key, [*_parse(key, content)]
 
 
 def _get(logs: Bucket, key: str) -> bytes | None:

@@ -13,10 +13,8 @@ import json
 import zlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import batched
 from typing import Any, Self
 from zipfile import BadZipFile
 
@@ -29,6 +27,7 @@ from evergreen.customers.schema import Schema
 from evergreen.customers.value import AMOUNTS
 from evergreen.errors import NotFoundError
 from evergreen.store import keys
+from evergreen.store.ahead import ahead
 from evergreen.store.inference_log import Record, texts
 from evergreen.store.s3 import Bucket, Entry
 from evergreen.store.times import DAY, microseconds_of, time_of
@@ -136,18 +135,16 @@ class PredictionsIndex:
         """
         made: dict[int, list[Rows]] = defaultdict(list)
         arrived = range(last + 1, first - 2, -1)
-        with ThreadPoolExecutor(_AHEAD) as pool:
-            for some in batched(arrived, _AHEAD, strict=False):
-                for number, (entries, stored) in zip(some, pool.map(self._look, some), strict=True):
-                    part = self._part(number, entries, stored)
-                    if part is not None and len(part.rows):
-                        for day, rows in _by_day(self._shared(part)):
-                            made[day].append(rows)
-                    # an object that was begun on a day may have the first ones of the next
-                    if first <= number + 1 <= last:
-                        found = made.pop(number + 1, [])
-                        rows = np.concatenate([np.empty(0, self._dtype), *found])
-                        yield Day(number + 1, _once(rows))
+        for number, (entries, stored) in ahead(self._look, arrived, _AHEAD):
+            part = self._part(number, entries, stored)
+            if part is not None and len(part.rows):
+                for day, rows in _by_day(self._shared(part)):
+                    made[day].append(rows)
+            # an object that was begun on a day may have the first ones of the next
+            if first <= number + 1 <= last:
+                found = made.pop(number + 1, [])
+                rows = np.concatenate([np.empty(0, self._dtype), *found])
+                yield Day(number + 1, _once(rows))
 
     def records(self, rows: Rows) -> Iterator[tuple[int, Record]]:
         """Read the records of some predictions, each with its place in `rows`, in any order."""

@@ -9,10 +9,8 @@ bit. It is never needed: what is gone is read from the log again.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import batched
 from typing import Self
 
 import numpy as np
@@ -21,6 +19,7 @@ from evergreen.customers.schema import Schema
 from evergreen.errors import NotFoundError
 from evergreen.statistics.distinct import Rows
 from evergreen.store import keys
+from evergreen.store.ahead import ahead
 from evergreen.store.inference_log import HOUR
 from evergreen.store.s3 import Bucket, Entry
 
@@ -94,10 +93,8 @@ class KeptPieces:
             dtype: of the rows.
 
         """
-        with ThreadPoolExecutor(_AHEAD) as pool:
-            for some in batched(pieces(objects), _AHEAD, strict=False):
-                for piece, content in zip(some, pool.map(self._get, some), strict=True):
-                    yield piece, Gathered.parse(content, dtype) if content else None
+        for piece, content in ahead(self._get, pieces(objects), _AHEAD):
+            yield piece, Gathered.parse(content, dtype) if content else None
 
     def keep(self, piece: Piece, gathered: Gathered) -> None:
         """Keep what was gathered of a piece, of which nothing is kept yet."""

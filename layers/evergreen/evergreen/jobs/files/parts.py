@@ -10,12 +10,11 @@ import json
 import logging
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
-from itertools import accumulate, batched
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -33,6 +32,7 @@ from evergreen.jobs.files.summary import Summary, refusal
 from evergreen.jobs.files.upload import Upload
 from evergreen.models.model import Model
 from evergreen.store import keys
+from evergreen.store.ahead import ahead
 from evergreen.store.filed_records import FiledRecords
 from evergreen.store.machine import Machine
 from evergreen.store.s3 import Bucket
@@ -40,7 +40,6 @@ from evergreen.store.s3 import Bucket
 logger = logging.getLogger(__name__)
 
 _BEYOND = 4 * LIMIT  # bytes behind a part, which tell whether its last record ends there
-_READERS = 16
 _CSV = "text/csv"
 
 
@@ -186,8 +185,7 @@ class PartScoring:
     def _join(self, job: Job, summary: Summary) -> Summary:
         upload = job.upload
         upload.require_newest(self.data)
-        with ThreadPoolExecutor(_READERS) as pool:
-            counts = list(pool.map(partial(self._counts, job), range(job.parts)))
+        counts = [found for _, found in ahead(partial(self._counts, job), range(job.parts))]
         errors = [count["error"] for count in counts if "error" in count]
         model = self.load(job.model_version)
         calls = CallList.of(model, job.claim.predicted_at)
@@ -244,10 +242,8 @@ class PartScoring:
             for part, count in enumerate(counts)
             if count.get("called")
         ]
-        with ThreadPoolExecutor(_READERS) as pool:
-            for some in batched(wanted, _READERS, strict=False):
-                for listed, _ in pool.map(self.data.get, some):
-                    calls.merge(listed)
+        for _, (listed, _) in ahead(self.data.get, wanted):
+            calls.merge(listed)
         with file.open("wb") as out:
             out.writelines(sheet.call_list())
         campaigns.keep(self.logs, calls, job.upload.id, job.claim.predicted_at)

@@ -27,6 +27,7 @@ from evergreen.models.artifact import sha256
 from evergreen.models.known import Known
 from evergreen.models.training import Labelled
 from evergreen.store import keys
+from evergreen.store.ahead import ahead
 from evergreen.store.s3 import Bucket
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ SPOILT = 0.01
 
 _CHUNK = 50_000  # rows that are encoded at a time: as Python's numbers they take a lot of memory
 _SHOWN = 3
+_AHEAD = 8  # files whose bytes are in memory, which are few beside their cells as text
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +137,9 @@ class History:
 
         """
         tables, refused = [], {}
-        for key in sources.tables:
+        for key, (content, _) in ahead(bucket.get, sources.tables, _AHEAD):
             try:
-                table = Table.read(bucket.get(key)[0], key, schema)
+                table = Table.read(content, key, schema)
             except TableError as error:
                 refused[key] = str(error)
                 continue
