@@ -55,12 +55,12 @@ def test_every_prediction_is_in_the_inference_log_once(deployed: Deployed) -> No
         )
         return [record["prediction_id"] for records in objects for record in records]
 
-    before = set(logged())
+    before = logged()
     assert len(before) >= 2 * TRAFFIC
     answer = deployed.api("POST", "/predict", _anyone(deployed)).json()
     ids = logged()
-    assert before | {answer["prediction_id"]} <= set(ids)
-    assert len(ids) == len(set(ids))
+    assert len(ids) == len(before) + 1 == len(set(ids))
+    assert {*ids} - {*before} == {answer["prediction_id"]}
 
 
 def test_an_uploaded_file_is_answered_as_the_api_answers(

@@ -149,7 +149,6 @@ def listed(bucket: Bucket, since: datetime, until: datetime) -> Iterator[Entry]:
 
 def texts(bucket: Bucket, objects: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     """Read objects by their keys: each with what it says, which is nothing if it can't be read."""
-
     for key, (content, _) in ahead(bucket.get, objects):
         yield key, _text(key, content)
 
